@@ -1,0 +1,292 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"orthrus/gguf"
+)
+
+// DecoderOptions shape a decoder's memory.
+type DecoderOptions struct {
+	Context int       // positions of the KV cache
+	Cache   gguf.Type // F16, F32 or Q8_0
+	Chunk   int       // rows of a prompt pass; 0: 256
+}
+
+// Decoder turns prompts into tokens. It holds one conversation: the KV cache and
+// the tokens that are in it. It is not safe for concurrent use.
+type Decoder struct {
+	net    *Net
+	ctx    Context
+	passes passes
+	opt    DecoderOptions
+	tokens []int32 // in the cache, one a position
+}
+
+// NewDecoder allocates a decoder on the device that n is placed on.
+func NewDecoder(n *Net, o DecoderOptions) (*Decoder, error) {
+	if o.Context < 1 || o.Context > 1<<28 {
+		return nil, fmt.Errorf("a context of %d tokens is out of range", o.Context)
+	}
+	switch o.Cache {
+	case gguf.F32, gguf.F16:
+	case gguf.Q8_0:
+		if n.HeadDim%32 != 0 {
+			return nil, fmt.Errorf("a q8_0 cache needs a head dim that is a multiple of 32, this model has %d: use f16", n.HeadDim)
+		}
+	default:
+		return nil, fmt.Errorf("cache type %s: use f16, f32 or q8_0", o.Cache)
+	}
+	block := max(n.BlockSize, 1)
+	if o.Chunk <= 0 {
+		o.Chunk = 256
+	}
+	rows := max(min(o.Chunk, o.Context), block)
+	ctx, err := n.Backend.Open(Geometry{
+		Layers: len(n.layers), Heads: n.Heads, KVHeads: n.KVHeads, HeadDim: n.HeadDim, Vocab: n.Vocab,
+		Context: o.Context, Rows: rows, Cache: o.Cache, Eps: n.Eps, Rope: n.Rope,
+	})
+	if err != nil {
+		return nil, err
+	}
+	act, err := n.newActivations(ctx, rows, block)
+	if err != nil {
+		ctx.Close()
+		return nil, err
+	}
+	return &Decoder{
+		net: n, ctx: ctx, opt: o,
+		passes: passes{net: n, ctx: ctx, act: act, recorded: map[passKey]Pass{}},
+	}, nil
+}
+
+// Close frees the decoder's memory.
+func (d *Decoder) Close() error { return d.ctx.Close() }
+
+// Memory tells what the decoder holds on the device.
+func (d *Decoder) Memory() Memory { return d.ctx.Memory() }
+
+// Context is the number of positions of the cache.
+func (d *Decoder) Context() int { return d.opt.Context }
+
+// Cached returns the tokens whose keys and values are in the cache. The slice
+// is the decoder's own.
+func (d *Decoder) Cached() []int32 { return d.tokens }
+
+// Reset empties the cache.
+func (d *Decoder) Reset() { d.tokens = d.tokens[:0] }
+
+// Mode is a way to decode. It never changes the tokens (with rejection
+// acceptance: their distribution).
+type Mode uint8
+
+const (
+	Auto      Mode = iota // draft and verify if the model can
+	DraftMode             // draft and verify
+	ARMode                // one token a pass
+)
+
+// GenerateOptions are the options of one answer.
+type GenerateOptions struct {
+	Mode      Mode
+	Block     int // rows of a draft, the known token included; 0: the model's block size
+	MaxTokens int // 0: until the context is full
+	Sampling  Sampling
+	IgnoreEOG bool // go on after an end-of-generation token (for benchmarks)
+}
+
+// Stop says why an answer ended.
+type Stop string
+
+const (
+	StopEOS         Stop = "eos"
+	StopString      Stop = "stop"
+	StopLength      Stop = "length"
+	StopContext     Stop = "context"
+	StopInterrupted Stop = "interrupted"
+)
+
+// Stats tell how an answer came about.
+type Stats struct {
+	Prompt     int   // tokens of the prompt
+	Cached     int   // of these, found in the cache
+	Tokens     int   // tokens generated, the end token included
+	Accepted   []int // drafts accepted in each decode step
+	Forwards   int   // passes of decoding: a draft-and-verify step has two
+	PromptTime time.Duration
+	DecodeTime time.Duration
+	Stop       Stop
+}
+
+// Generate continues prompt. Tokens already in the cache from earlier calls are
+// used as far as they agree with the prompt. emit receives the tokens one by
+// one, the end-of-generation token included, and returns false to stop after
+// that token. A cancelled context ends the answer cleanly, with what there is.
+func (d *Decoder) Generate(ctx context.Context, prompt []int32, o GenerateOptions, emit func(token int32) bool) (stats Stats, err error) {
+	stats.Prompt = len(prompt)
+	block, err := d.check(prompt, o)
+	if err != nil {
+		return stats, err
+	}
+	d.ctx.Sample(o.Sampling)
+
+	start := time.Now()
+	next, done, err := d.prefill(ctx, prompt, &stats)
+	stats.PromptTime = time.Since(start)
+	if err != nil || done {
+		return stats, err
+	}
+
+	// Invariant: the cache holds the first pos tokens of text = prompt and answer,
+	// and the control block stands ready for the pass that feeds the one after.
+	start = time.Now()
+	defer func() { stats.DecodeTime = time.Since(start) }()
+	text := append([]int32(nil), prompt...)
+	pos := len(prompt)
+	for {
+		for _, token := range next {
+			text = append(text, token)
+			stats.Tokens++
+			if stats.Stop = d.stop(token, stats.Tokens, len(text), o); !emit(token) && stats.Stop == "" {
+				stats.Stop = StopString
+			}
+			if stats.Stop != "" {
+				break
+			}
+		}
+		if stats.Stop == "" && ctx.Err() != nil {
+			stats.Stop = StopInterrupted
+		}
+		d.tokens = append(d.tokens[:0], text[:min(pos, len(text))]...)
+		if stats.Stop != "" {
+			return stats, nil
+		}
+		left := d.opt.Context - pos
+		if o.MaxTokens > 0 {
+			left = min(left, o.MaxTokens-stats.Tokens)
+		}
+		if next, err = d.step(pos, block, left, o.Sampling, &stats); err != nil {
+			d.Reset()
+			return stats, err
+		}
+		pos += len(next)
+	}
+}
+
+// check validates the arguments of Generate and returns the rows of a draft, 1
+// for none.
+func (d *Decoder) check(prompt []int32, o GenerateOptions) (block int, err error) {
+	switch {
+	case len(prompt) == 0:
+		return 0, fmt.Errorf("the prompt is empty")
+	case len(prompt) >= d.opt.Context:
+		return 0, fmt.Errorf("the prompt has %d tokens and the context %d: raise -c", len(prompt), d.opt.Context)
+	case o.Mode == DraftMode && !d.net.HasDiffusion():
+		return 0, fmt.Errorf("%s is a plain %s model without a diffusion view: use --mode ar", d.net.Name, d.net.Arch)
+	case o.Block < 0 || o.Block > max(d.net.BlockSize, 1) && o.Mode != ARMode:
+		return 0, fmt.Errorf("a block of %d rows is out of range: this model drafts with 1 to %d", o.Block, max(d.net.BlockSize, 1))
+	}
+	for _, t := range prompt {
+		if t < 0 || int(t) >= d.net.Vocab {
+			return 0, fmt.Errorf("token %d is outside the vocabulary of %d", t, d.net.Vocab)
+		}
+	}
+	if o.Mode == ARMode || !d.net.HasDiffusion() {
+		return 1, nil
+	}
+	if o.Block == 0 {
+		return d.net.BlockSize, nil
+	}
+	return o.Block, nil
+}
+
+// prefill brings the prompt into the cache and returns the first token after it.
+func (d *Decoder) prefill(ctx context.Context, prompt []int32, stats *Stats) (next []int32, done bool, err error) {
+	// The last token is always fed: its logits choose the next one.
+	n := 0
+	for n < min(len(d.tokens), len(prompt)-1) && d.tokens[n] == prompt[n] {
+		n++
+	}
+	stats.Cached = n
+	d.tokens = append(d.tokens[:0], prompt[:n]...)
+	for n < len(prompt) {
+		if ctx.Err() != nil {
+			stats.Stop = StopInterrupted
+			return nil, true, nil
+		}
+		rows := min(len(prompt)-n, max(d.opt.Chunk, 1))
+		last := n+rows == len(prompt)
+		var pass Pass
+		if last {
+			pass, err = d.passes.check(rows, 1, false)
+		} else {
+			pass, err = d.passes.fill(rows)
+		}
+		if err != nil {
+			return nil, true, err
+		}
+		d.ctx.Seek(n, prompt[n:n+rows])
+		d.ctx.Run(pass)
+		// A prompt is long enough that waiting for each chunk costs nothing, and it
+		// lets an interrupt through.
+		out, err := d.ctx.Wait()
+		if err != nil {
+			d.Reset()
+			return nil, true, err
+		}
+		n += rows
+		d.tokens = append(d.tokens[:0], prompt[:n]...)
+		next = out.Tokens
+	}
+	return next, false, nil
+}
+
+// step decodes once from position pos, where left more tokens are wanted.
+// It drafts only if there is room for a block of the full size, or what is left
+// of the context, and verifies no more than left rows.
+func (d *Decoder) step(pos, block, left int, s Sampling, stats *Stats) ([]int32, error) {
+	rows := min(block, d.opt.Context-pos)
+	verify := min(rows, left)
+	keep := s.Acceptance == Rejection && !s.Greedy() && verify > 1
+	if verify > 1 {
+		draft, err := d.passes.draft(rows, verify-1, keep)
+		if err != nil {
+			return nil, err
+		}
+		d.ctx.Run(draft)
+		stats.Forwards++
+	}
+	check, err := d.passes.check(verify, verify, keep)
+	if err != nil {
+		return nil, err
+	}
+	d.ctx.Run(check)
+	stats.Forwards++
+	out, err := d.ctx.Wait()
+	if err != nil {
+		return nil, err
+	}
+	stats.Accepted = append(stats.Accepted, len(out.Tokens)-1)
+	return out.Tokens, nil
+}
+
+// stop says whether the answer ends with token, the n-th generated, which makes
+// the text length tokens long.
+func (d *Decoder) stop(token int32, n, length int, o GenerateOptions) Stop {
+	if !o.IgnoreEOG {
+		for _, id := range d.net.EOG {
+			if token == id {
+				return StopEOS
+			}
+		}
+	}
+	if o.MaxTokens > 0 && n >= o.MaxTokens {
+		return StopLength
+	}
+	if length >= d.opt.Context {
+		return StopContext
+	}
+	return ""
+}

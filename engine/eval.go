@@ -1,0 +1,97 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+)
+
+// Eval runs tokens through a view at the end of the first pos cached positions
+// and returns their logits, one row of Vocab values a token. The AR view writes
+// the cache, which then holds the first pos tokens and these.
+func (d *Decoder) Eval(view View, pos int, tokens []int32) ([][]float32, error) {
+	if pos < 0 || pos > len(d.tokens) || pos+len(tokens) > d.opt.Context {
+		return nil, fmt.Errorf("positions %d to %d are outside the cache", pos, pos+len(tokens))
+	}
+	if view == Diffusion && (!d.net.HasDiffusion() || len(tokens) > d.net.BlockSize) {
+		return nil, fmt.Errorf("the diffusion view has no block of %d rows", len(tokens))
+	}
+	d.tokens = d.tokens[:pos]
+	var rows [][]float32
+	for len(tokens) > 0 {
+		n := min(len(tokens), d.passes.act.logits.Rows())
+		if err := d.runEval(view, pos, tokens[:n]); err != nil {
+			return nil, err
+		}
+		flat := make([]float32, n*d.net.Vocab)
+		if err := d.ctx.Read(d.passes.act.logits.Slice(0, n), flat); err != nil {
+			return nil, err
+		}
+		for i := range n {
+			rows = append(rows, flat[i*d.net.Vocab:(i+1)*d.net.Vocab])
+		}
+		if view == AR {
+			d.tokens = append(d.tokens, tokens[:n]...)
+		}
+		pos, tokens = pos+n, tokens[n:]
+	}
+	return rows, nil
+}
+
+func (d *Decoder) runEval(view View, pos int, tokens []int32) error {
+	pass, err := d.passes.eval(view, len(tokens))
+	if err != nil {
+		return err
+	}
+	d.ctx.Seek(pos, tokens)
+	d.ctx.Run(pass)
+	_, err = d.ctx.Wait()
+	return err
+}
+
+// TimePass measures one pass of rows rows (at most the block size) of a view
+// with all its logits, at position pos, as decoding would run it. The cache is
+// empty afterwards.
+func (d *Decoder) TimePass(view View, pos, rows int) (time.Duration, error) {
+	if rows < 1 || rows > d.passes.act.logits.Rows() || pos < 0 || pos+rows > d.opt.Context {
+		return 0, fmt.Errorf("a pass of %d rows at position %d is out of range", rows, pos)
+	}
+	d.Reset()
+	tokens := make([]int32, rows)
+	for i := range tokens {
+		tokens[i] = int32((1 + i*7919) % d.net.Vocab)
+	}
+	start := time.Now()
+	err := d.runEval(view, pos, tokens)
+	return time.Since(start), err
+}
+
+// TimePrompt measures the prompt pass over n tokens from an empty cache, which
+// is empty afterwards.
+func (d *Decoder) TimePrompt(n int) (time.Duration, error) {
+	if n < 1 || n > d.opt.Context {
+		return 0, fmt.Errorf("a prompt of %d tokens is outside the context of %d", n, d.opt.Context)
+	}
+	d.Reset()
+	tokens := make([]int32, n)
+	for i := range tokens {
+		tokens[i] = int32((1 + i*7919) % d.net.Vocab)
+	}
+	start := time.Now()
+	for pos := 0; pos < n; pos += d.opt.Chunk {
+		rows := min(n-pos, d.opt.Chunk)
+		record := d.passes.fill
+		if pos+rows == n {
+			record = func(n int) (Pass, error) { return d.passes.check(n, 1, false) }
+		}
+		pass, err := record(rows)
+		if err != nil {
+			return 0, err
+		}
+		d.ctx.Seek(pos, tokens[pos:pos+rows])
+		d.ctx.Run(pass)
+		if _, err := d.ctx.Wait(); err != nil {
+			return 0, err
+		}
+	}
+	return time.Since(start), nil
+}
