@@ -1,0 +1,186 @@
+package gguf
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"math/rand/v2"
+	"os"
+	"sync"
+)
+
+// Writer writes a file whose header is known up front. The data goes to a temporary file beside the path, which takes
+// the path's place when it is whole: others see the old file or the new one, never a part.
+type Writer struct {
+	path    string
+	file    *os.File // nil after Close and Abort
+	size    int64
+	tensors []extent
+
+	mu      sync.Mutex
+	written []ranges // of each tensor
+}
+
+// extent is where a tensor's data lies in the file.
+type extent struct {
+	name      string
+	off, size int64
+}
+
+// Create writes the header to a temporary file beside path and reserves the tensors' data in the order given. The
+// alignment is 32, or md's general.alignment. It is an error if path exists and is not a regular file.
+func Create(path string, md Metadata, tensors []TensorInfo) (*Writer, error) {
+	w := &Writer{path: path, written: make([]ranges, len(tensors))}
+	header, err := w.header(md, tensors)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: exists and is not a regular file", path)
+	}
+	if w.file, err = createTemp(path); err != nil {
+		return nil, err
+	}
+	// What is not written of the extended file reads as zeros: the padding.
+	if err = w.file.Truncate(w.size); err == nil {
+		_, err = w.file.WriteAt(header, 0)
+	}
+	if err != nil {
+		w.Abort()
+		return nil, err
+	}
+	return w, nil
+}
+
+// createTemp is os.CreateTemp with the permissions of an ordinary new file.
+func createTemp(path string) (*os.File, error) {
+	for {
+		name := fmt.Sprintf("%s.%08x.tmp", path, rand.Uint32())
+		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+		if !errors.Is(err, fs.ErrExist) {
+			return f, err
+		}
+	}
+}
+
+// header encodes the header and places the tensors. As in ggml's writer, each tensor's data, also the last, is padded
+// to the alignment.
+func (w *Writer) header(md Metadata, tensors []TensorInfo) ([]byte, error) {
+	le := binary.LittleEndian
+	b := le.AppendUint32([]byte(magic), version)
+	b = le.AppendUint64(b, uint64(len(tensors)))
+	b = le.AppendUint64(b, uint64(len(md)))
+	b, err := appendMetadata(b, md)
+	if err != nil {
+		return nil, err
+	}
+	align, err := md.alignment()
+	if err != nil {
+		return nil, err
+	}
+	var off int64
+	seen := make(map[string]bool, len(tensors))
+	for i, t := range tensors {
+		size, err := t.check()
+		switch {
+		case err != nil:
+		case seen[t.Name]:
+			err = errors.New("name: occurs twice")
+		case int64(size) > math.MaxInt64/2-off:
+			err = errors.New("dimensions: the file grows too large")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("tensor %d, name %.80q: %w", i, t.Name, err)
+		}
+		seen[t.Name] = true
+		b = appendString(b, t.Name)
+		b = le.AppendUint32(b, uint32(len(t.Dims)))
+		for _, d := range t.Dims {
+			b = le.AppendUint64(b, uint64(d))
+		}
+		b = le.AppendUint32(b, uint32(t.Type))
+		b = le.AppendUint64(b, uint64(off))
+		w.tensors = append(w.tensors, extent{t.Name, off, int64(size)})
+		off = alignUp(off+int64(size), int64(align))
+	}
+	start := alignUp(int64(len(b)), int64(align))
+	for i := range w.tensors {
+		w.tensors[i].off += start
+	}
+	w.size = start + off
+	return b, nil
+}
+
+func appendMetadata(b []byte, md Metadata) ([]byte, error) {
+	seen := make(map[string]bool, len(md))
+	for i, kv := range md {
+		err := checkKey(kv.Key)
+		if err == nil && seen[kv.Key] {
+			err = errors.New("key: occurs twice")
+		}
+		if err == nil {
+			b, err = appendValue(appendString(b, kv.Key), kv.Value)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("metadata entry %d, key %.80q: %w", i, kv.Key, err)
+		}
+		seen[kv.Key] = true
+	}
+	return b, nil
+}
+
+// WriteAt writes p at offset off of the data of a tensor, given by its index. It is an error if p reaches outside the
+// tensor. Calls may run concurrently if they write different bytes.
+func (w *Writer) WriteAt(tensor int, p []byte, off int64) error {
+	t := w.tensors[tensor]
+	if off < 0 || int64(len(p)) > t.size-off {
+		return fmt.Errorf("%s: tensor %q: writing %d bytes at %d of %d", w.path, t.name, len(p), off, t.size)
+	}
+	if _, err := w.file.WriteAt(p, t.off+off); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	w.written[tensor].add(off, off+int64(len(p)))
+	w.mu.Unlock()
+	return nil
+}
+
+// Size returns the bytes of the finished file.
+func (w *Writer) Size() int64 { return w.size }
+
+// Close puts the finished file in the place of path. If not every byte of every tensor has been written, or the file
+// cannot be finished, it removes the temporary file and returns an error.
+func (w *Writer) Close() error {
+	if w.file == nil {
+		return os.ErrClosed
+	}
+	defer w.Abort()
+	for i, t := range w.tensors {
+		if !w.written[i].covers(t.size) {
+			return fmt.Errorf("%s: tensor %q was not written whole", w.path, t.name)
+		}
+	}
+	if err := w.file.Sync(); err != nil {
+		return err
+	}
+	if err := w.file.Close(); err != nil { // Windows renames closed files only
+		return err
+	}
+	if err := os.Rename(w.file.Name(), w.path); err != nil {
+		return err
+	}
+	w.file = nil
+	return nil
+}
+
+// Abort removes the temporary file. After Close it does nothing.
+func (w *Writer) Abort() {
+	if w.file == nil {
+		return
+	}
+	w.file.Close()
+	os.Remove(w.file.Name())
+	w.file = nil
+}
