@@ -1,0 +1,6 @@
+//go:build !amd64
+
+package quant
+
+// available returns the kernels that this machine can run, fastest first.
+func available() []*kernels { return []*kernels{&portable} }

@@ -1,0 +1,125 @@
+package quant
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// sameBits reports whether x and y are the same value, or both NaN.
+func sameBits(x, y float32) bool {
+	return math.Float32bits(x) == math.Float32bits(y) || x != x && y != y
+}
+
+// floats returns n values of the given kind: 0 ordinary ones, 1 of all magnitudes, 2 any bits at all.
+func floats(r *rand.Rand, n, kind int) []float32 {
+	x := make([]float32, n)
+	for i := range x {
+		switch kind {
+		case 0:
+			x[i] = float32(r.NormFloat64())
+		case 1:
+			x[i] = float32(math.Ldexp(r.NormFloat64(), r.IntN(70)-35))
+		default:
+			x[i] = math.Float32frombits(r.Uint32())
+		}
+	}
+	return x
+}
+
+func halves(r *rand.Rand, n, kind int) []uint16 {
+	h := make([]uint16, n)
+	for i, v := range floats(r, n, kind) {
+		h[i] = F32ToF16(v)
+		if kind == 2 {
+			h[i] = uint16(r.Uint32())
+		}
+	}
+	return h
+}
+
+// The order of a dot product, spelled out.
+func TestDot(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 3))
+	for n := range 100 {
+		x, y, h := floats(r, n, 0), floats(r, n, 0), halves(r, n, 0)
+		check := func(name string, got float32, y func(i int) float32) {
+			var l [16]float32
+			var exact, size float64
+			for j := range l {
+				for i := j; i < n; i += 16 {
+					l[j] = FMA(x[i], y(i), l[j])
+					exact += float64(x[i]) * float64(y(i))
+					size += math.Abs(float64(x[i]) * float64(y(i)))
+				}
+			}
+			want := (((l[0] + l[8]) + (l[4] + l[12])) + ((l[2] + l[10]) + (l[6] + l[14]))) +
+				(((l[1] + l[9]) + (l[5] + l[13])) + ((l[3] + l[11]) + (l[7] + l[15])))
+			if !sameBits(got, want) {
+				t.Errorf("%s of %d values = %g, want %g", name, n, got, want)
+			}
+			if math.Abs(float64(got)-exact) > float64(n/16+5)*0x1p-24*size {
+				t.Errorf("%s of %d values = %g, exactly %g", name, n, got, exact)
+			}
+		}
+		check("Dot", Dot(x, y), func(i int) float32 { return y[i] })
+		check("DotF16", DotF16(x, h), func(i int) float32 { return F16ToF32(h[i]) })
+		check("SumSquares", SumSquares(x), func(i int) float32 { return x[i] })
+	}
+}
+
+// All kernels of this machine give the bits of the portable ones.
+func TestVectorKernels(t *testing.T) {
+	for _, k := range available() {
+		r := rand.New(rand.NewPCG(4, 5))
+		for n := range 100 {
+			for kind := range 3 {
+				x, y, z, h := floats(r, n, kind), floats(r, n, kind), floats(r, n, kind), halves(r, n, kind)
+				a := floats(r, 1, kind)[0]
+				same := func(name string, got, want []float32) {
+					t.Helper()
+					for i := range want {
+						if !sameBits(got[i], want[i]) {
+							t.Fatalf("%s: %s of %d values: [%d] = %x, want %x", k.name, name, n, i, got[i], want[i])
+						}
+					}
+				}
+				same("dot", []float32{k.dot(x, y)}, []float32{dot(x, y)})
+				same("dotF16", []float32{k.dotF16(x, h)}, []float32{dotF16(x, h)})
+				// a guard behind the end shows writes beyond it
+				got, want := append(append([]float32{}, y...), 7), append(append([]float32{}, y...), 7)
+				k.axpy(got[:n], a, x)
+				axpy(want[:n], a, x)
+				same("axpy", got, want)
+				k.axpyF16(got[:n], a, h)
+				axpyF16(want[:n], a, h)
+				same("axpyF16", got, want)
+				k.siluMul(got[:n], x, z)
+				siluMul(want[:n], x, z)
+				same("siluMul", got, want)
+				if kind == 1 { // within the range of Exp and a little beyond
+					for i := range x {
+						x[i] = float32(math.Mod(float64(x[i]), 110))
+					}
+				}
+				k.expSlice(got[:n], x)
+				expSlice(want[:n], x)
+				same("expSlice", got, want)
+			}
+		}
+	}
+}
+
+func TestSiLUMul(t *testing.T) {
+	r := rand.New(rand.NewPCG(6, 7))
+	gate, up := floats(r, 1000, 1), floats(r, 1000, 0)
+	dst := make([]float32, 1000)
+	SiLUMul(dst, gate, up)
+	for i, got := range dst {
+		g := float64(gate[i])
+		want := g / (1 + math.Exp(-g)) * float64(up[i])
+		if math.Abs(float64(got)-want) > 0x1p-21*math.Abs(want)+0x1p-121*math.Abs(float64(up[i])) { // 0 where Exp(-g) is infinite
+			t.Errorf("SiLUMul(%g, %g) = %g, want %g", gate[i], up[i], got, want)
+		}
+	}
+}
