@@ -13,22 +13,24 @@ func (t *Tokenizer) noteAdded(token string) {
 	}
 }
 
-// find returns the first of the added tokens in text, the longest of those that begin at the same place, and where it
-// is. If there is none, start is len(text).
-func (e *encoder) find(text string, special bool) (start, end int, id int32) {
+// find returns the first of the added tokens in text, and where it is; of those that begin at the same place the
+// longest. If there is none, id is none and start and end are len(text).
+func (e *encoder) find(text string, special bool) (id int32, start, end int) {
 	for start := range len(text) {
-		for _, n := range slices.Backward(e.t.added[text[start]]) {
-			if n > len(text)-start {
+		rest := text[start:]
+		for _, n := range slices.Backward(e.t.added[rest[0]]) {
+			e.work++
+			if n > len(rest) {
 				continue
 			}
-			e.work++
-			end := start + n
-			if id, ok := e.t.ids[text[start:end]]; ok {
-				if kind := e.t.kinds[id]; kind == UserDefined || kind == Control && special {
-					return start, end, id
-				}
+			id, ok := e.t.ids[rest[:n]]
+			if !ok {
+				continue
+			}
+			if kind := e.t.kinds[id]; kind == UserDefined || kind == Control && special {
+				return id, start, start + n
 			}
 		}
 	}
-	return len(text), len(text), none
+	return none, len(text), len(text)
 }

@@ -1,9 +1,6 @@
 package tokenizer
 
-import (
-	"strings"
-	"unicode/utf8"
-)
+import "strings"
 
 // The vocabulary and the merges spell every byte as one printable character, an alphabet that came with GPT-2:
 // printable bytes of Latin-1 stand for themselves, the other 68 are numbered from U+0100 on.
@@ -41,25 +38,6 @@ func unspell(dst []byte, word string) []byte {
 			return append(dst[:start], word...)
 		}
 		dst = append(dst, b)
-	}
-	return dst
-}
-
-// appendValid appends text to dst, with U+FFFD for what is not UTF-8: one for every longest sequence of bytes that
-// begins a character and one for every other byte, as Python's errors="replace" and Rust's from_utf8_lossy have it
-// (the Unicode Standard, section 3.9, "substitution of maximal subparts").
-func appendValid(dst []byte, text string) []byte {
-	for len(text) > 0 {
-		r, n := utf8.DecodeRuneInString(text)
-		if r != utf8.RuneError || n > 1 {
-			dst = append(dst, text[:n]...)
-		} else {
-			for n < len(text) && !utf8.FullRuneInString(text[:n+1]) {
-				n++
-			}
-			dst = utf8.AppendRune(dst, utf8.RuneError)
-		}
-		text = text[n:]
 	}
 	return dst
 }

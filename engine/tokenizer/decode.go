@@ -1,21 +1,17 @@
 package tokenizer
 
-import (
-	"unicode/utf8"
-)
-
 // Decode returns the text of tokens, with U+FFFD for what is not UTF-8. Control tokens give their own text; unused and
 // unknown tokens give nothing.
 func (t *Tokenizer) Decode(ids []int32) string {
-	s := t.NewStream()
+	var text []byte
 	for _, id := range ids {
-		s.pending = append(s.pending, t.text(id)...)
+		text = append(text, t.bytesOf(id)...)
 	}
-	return s.Flush()
+	return toValid(text)
 }
 
-// text returns the bytes that a token adds to decoded text.
-func (t *Tokenizer) text(id int32) string {
+// bytesOf returns what a token adds to decoded text.
+func (t *Tokenizer) bytesOf(id int32) string {
 	text, kind := t.Token(id)
 	if kind == Unused {
 		return ""
@@ -23,41 +19,26 @@ func (t *Tokenizer) text(id int32) string {
 	return text
 }
 
-// Stream decodes tokens as they come. All that Add and Flush return, joined, is what Decode returns for all tokens.
+// Stream decodes tokens as they come. All that Add and Flush return, joined, is what Decode returns for all the tokens.
 type Stream struct {
 	t       *Tokenizer
-	pending []byte // of Add, the beginning of a character: at most three bytes
+	pending []byte // the beginning of a character
 }
 
 // NewStream returns a stream before its first token.
 func (t *Tokenizer) NewStream() *Stream { return &Stream{t: t} }
 
-// Add returns the text that token id completes: whole characters, "" if it ends within the first.
+// Add returns the text up to the end of token id, without a last character that is incomplete.
 func (s *Stream) Add(id int32) string {
-	s.pending = append(s.pending, s.t.text(id)...)
-	return s.take(len(s.pending) - unfinished(s.pending))
+	text := append(s.pending, s.t.bytesOf(id)...)
+	n := len(text) - unfinished(text)
+	s.pending = append([]byte(nil), text[n:]...)
+	return toValid(text[:n])
 }
 
-// Flush returns the rest at the end of the text: U+FFFD if its last character is incomplete, otherwise "".
-func (s *Stream) Flush() string { return s.take(len(s.pending)) }
-
-// take returns the first n pending bytes as valid UTF-8.
-func (s *Stream) take(n int) string {
-	text := appendValid(nil, string(s.pending[:n]))
-	s.pending = append(s.pending[:0], s.pending[n:]...)
-	return string(text)
-}
-
-// unfinished returns how many bytes at the end of text begin a character that more bytes could complete.
-func unfinished(text []byte) int {
-	for n := 1; n < utf8.UTFMax && n <= len(text); n++ {
-		tail := text[len(text)-n:]
-		if utf8.RuneStart(tail[0]) {
-			if utf8.FullRune(tail) {
-				return 0
-			}
-			return n
-		}
-	}
-	return 0
+// Flush ends the text: it returns U+FFFD for a last character that is incomplete, otherwise "".
+func (s *Stream) Flush() string {
+	text := toValid(s.pending)
+	s.pending = nil
+	return text
 }

@@ -11,14 +11,23 @@ func (t *Tokenizer) Encode(text string, special bool) []int32 {
 	return e.ids
 }
 
+// encoder is the state of one call of Encode.
+type encoder struct {
+	t       *Tokenizer
+	ids     []int32 // the result
+	symbols []symbol
+	queue   heap
+	work    int // steps of the loops here, so that tests can tell linear from quadratic
+}
+
 func (e *encoder) encode(text string, special bool) {
 	if !utf8.ValidString(text) {
-		text = string(appendValid(nil, text))
+		text = toValid([]byte(text))
 	}
 	e.ids = make([]int32, 0, len(text)/4+1)
 	for text != "" {
-		start, end, id := e.find(text, special)
-		e.text(text[:start])
+		id, start, end := e.find(text, special)
+		e.between(text[:start])
 		if id != none {
 			e.ids = append(e.ids, id)
 		}
@@ -26,8 +35,8 @@ func (e *encoder) encode(text string, special bool) {
 	}
 }
 
-// text appends the tokens of text between added tokens.
-func (e *encoder) text(text string) {
+// between appends the tokens of text between added tokens.
+func (e *encoder) between(text string) {
 	text = e.normalize(text)
 	for text != "" {
 		n := e.next(text)

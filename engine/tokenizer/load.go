@@ -88,7 +88,7 @@ func (t *Tokenizer) addTokens(tokens []string, types []int64) error {
 	for b, r := range byteRune {
 		id, ok := t.normal(string(r))
 		if !ok {
-			return fmt.Errorf("metadata key %q lacks a normal token %q for the byte 0x%02X", keyTokens, r, b)
+			return fmt.Errorf("metadata key %q lacks a normal token %q for the byte 0x%02X", keyTokens, string(r), b)
 		}
 		t.bytes[b] = id
 	}

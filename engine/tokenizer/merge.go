@@ -4,19 +4,10 @@ package tokenizer
 type symbol struct {
 	id         int32
 	rank       int32 // of the merge with the next symbol; none if there is no such merge, or if the symbol is gone
-	prev, next int32
+	prev, next int32 // none at the ends
 }
 
 const none = -1
-
-// encoder is the state of one call of Encode. Its memory is reused from piece to piece.
-type encoder struct {
-	t       *Tokenizer
-	ids     []int32 // the result
-	symbols []symbol
-	queue   heap
-	work    int // steps of all loops, so that tests can tell linear from quadratic
-}
 
 // merge appends the tokens of a piece: of all pairs of neighbours the one with the lowest rank, the leftmost of equals,
 // is merged, until none is left.

@@ -47,43 +47,22 @@ func segment(text string) int {
 	return n
 }
 
+// char is a character with its canonical combining class.
+type char struct {
+	rune  rune
+	class uint8
+	place int // in the text
+}
+
 // compose returns a segment in normalization form C.
 func (e *encoder) compose(segment string) []rune {
-	type char struct {
-		rune  rune
-		class uint8 // canonical combining class
-		place int
-	}
-	var chars []char
-	for _, r := range segment {
-		if e.t.young[r] {
-			chars = append(chars, char{r, 0, len(chars)})
-			continue
-		}
-		for _, r := range norm.NFD.String(string(r)) {
-			class := norm.NFD.PropertiesString(string(r)).CCC()
-			chars = append(chars, char{r, class, len(chars)})
-		}
-	}
-	e.work += len(chars)
-
-	for from := 0; from < len(chars); {
-		to := from + 1
-		for to < len(chars) && chars[from].class > 0 && chars[to].class > 0 {
-			to++
-		}
-		slices.SortFunc(chars[from:to], func(a, b char) int {
-			return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(a.place, b.place))
-		})
-		from = to
-	}
-
+	chars := e.decompose(segment)
 	out := make([]rune, 0, len(chars))
 	starter := -1    // in out
 	last := uint8(0) // class of the last character of out, if that is not the starter
 	for _, c := range chars {
 		if starter >= 0 && (starter == len(out)-1 || last < c.class) {
-			if r, ok := e.pair(out[starter], c.rune); ok {
+			if r, ok := e.composition(out[starter], c.rune); ok {
 				out[starter] = r
 				continue
 			}
@@ -97,8 +76,36 @@ func (e *encoder) compose(segment string) []rune {
 	return out
 }
 
-// pair returns the composition of two characters, if there is one.
-func (e *encoder) pair(a, b rune) (rune, bool) {
+// decompose returns a segment in normalization form D.
+func (e *encoder) decompose(segment string) []char {
+	var chars []char
+	for _, r := range segment {
+		if e.t.young[r] {
+			chars = append(chars, char{r, 0, len(chars)})
+			continue
+		}
+		for _, r := range norm.NFD.String(string(r)) {
+			class := norm.NFD.PropertiesString(string(r)).CCC()
+			chars = append(chars, char{r, class, len(chars)})
+		}
+	}
+	for from := 0; from < len(chars); {
+		to := from + 1
+		for to < len(chars) && chars[from].class > 0 && chars[to].class > 0 {
+			to++
+		}
+		slices.SortFunc(chars[from:to], func(a, b char) int {
+			e.work++
+			return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(a.place, b.place))
+		})
+		from = to
+	}
+	e.work += len(chars)
+	return chars
+}
+
+// composition returns the character that a and b compose to, if there is one.
+func (e *encoder) composition(a, b rune) (rune, bool) {
 	composed := []rune(norm.NFC.String(string([]rune{a, b})))
 	return composed[0], len(composed) == 1 && !e.t.young[composed[0]]
 }

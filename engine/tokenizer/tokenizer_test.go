@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"orthrus/gguf"
 )
@@ -20,6 +21,11 @@ type vocabulary struct {
 	Merges      []string
 	Encode      []struct {
 		Text    string
+		IDs     []int32
+		Decoded string
+		Pieces  []string
+	}
+	Decode []struct {
 		IDs     []int32
 		Decoded string
 	}
@@ -74,25 +80,111 @@ func TestReference(t *testing.T) {
 	for _, name := range []string{"qwen3", "demo"} {
 		t.Run(name, func(t *testing.T) {
 			tok, v := load(t, name)
-			if len(v.Encode) == 0 {
-				t.Fatal("no cases")
-			}
 			for _, c := range v.Encode {
 				if got := tok.Encode(c.Text, true); !slices.Equal(got, c.IDs) {
-					t.Errorf("Encode(%q)\n got %v\nwant %v", c.Text, got, c.IDs)
+					t.Errorf("Encode(%+q)\n got %v\nwant %v", c.Text, got, c.IDs)
 				}
-				if got := tok.Decode(c.IDs); got != c.Decoded {
-					t.Errorf("Decode(%v)\n got %q\nwant %q", c.IDs, got, c.Decoded)
+				if got := pieces(tok, c.Text); c.Pieces != nil && !slices.Equal(got, c.Pieces) {
+					t.Errorf("pieces of %+q\n got %+q\nwant %+q", c.Text, got, c.Pieces)
 				}
-				var stream strings.Builder
-				s := tok.NewStream()
-				for _, id := range c.IDs {
-					stream.WriteString(s.Add(id))
-				}
-				if stream.WriteString(s.Flush()); stream.String() != c.Decoded {
-					t.Errorf("Stream of %v\n got %q\nwant %q", c.IDs, stream.String(), c.Decoded)
-				}
+				checkDecode(t, tok, c.IDs, c.Decoded)
+			}
+			for _, c := range v.Decode {
+				checkDecode(t, tok, c.IDs, c.Decoded)
 			}
 		})
+	}
+}
+
+// pieces returns the pre-tokens of text.
+func pieces(tok *Tokenizer, text string) []string {
+	e := encoder{t: tok}
+	var all []string
+	for text = e.normalize(text); text != ""; {
+		n := e.next(text)
+		all = append(all, text[:n])
+		text = text[n:]
+	}
+	return all
+}
+
+// checkDecode tests Decode and Stream.
+func checkDecode(t *testing.T, tok *Tokenizer, ids []int32, want string) {
+	t.Helper()
+	if got := tok.Decode(ids); got != want {
+		t.Errorf("Decode(%v)\n got %+q\nwant %+q", ids, got, want)
+	}
+	var all strings.Builder
+	s := tok.NewStream()
+	for _, id := range ids {
+		text := s.Add(id)
+		if !utf8.ValidString(text) {
+			t.Errorf("Stream.Add(%d) = %q of %v", id, text, ids)
+		}
+		all.WriteString(text)
+	}
+	all.WriteString(s.Flush())
+	if all.String() != want {
+		t.Errorf("Stream of %v\n got %+q\nwant %+q", ids, all.String(), want)
+	}
+}
+
+func TestStreamWaits(t *testing.T) {
+	tok, _ := load(t, "qwen3")
+	s := tok.NewStream()
+	var got []string
+	for _, b := range []byte("a\u20AC\xE2\x82b\xF0\x9F\x98") {
+		got = append(got, s.Add(tok.bytes[b]))
+	}
+	got = append(got, s.Flush(), s.Flush())
+	want := []string{"a", "", "", "\u20AC", "", "", "\uFFFDb", "", "", "", "\uFFFD", ""}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %+q\nwant %+q", got, want)
+	}
+}
+
+// Control tokens are text unless they are asked for.
+func TestControl(t *testing.T) {
+	tok, _ := load(t, "qwen3")
+	const text = "<|im_end|><think>"
+	if got, want := tok.Encode(text, true), []int32{151645, 151667}; !slices.Equal(got, want) {
+		t.Errorf("special: got %v, want %v", got, want)
+	}
+	got := tok.Encode(text, false)
+	if got[len(got)-1] != 151667 || slices.Contains(got, 151645) || tok.Decode(got) != text {
+		t.Errorf("not special: got %v, %q", got, tok.Decode(got))
+	}
+}
+
+func TestToken(t *testing.T) {
+	tok, _ := load(t, "demo")
+	if tok.Size() != 8165 {
+		t.Errorf("Size() = %d", tok.Size())
+	}
+	unused := int32(slices.Index(tok.kinds, Unused))
+	for _, c := range []struct {
+		id   int32
+		text string
+		kind Kind
+	}{{220, " ", Normal}, {127, "\xC3", Normal}, {8162, "<|im_end|>", Control}, {8164, "</think>", UserDefined}} {
+		if text, kind := tok.Token(c.id); text != c.text || kind != c.kind {
+			t.Errorf("Token(%d) = %q, %d; want %q, %d", c.id, text, kind, c.text, c.kind)
+		}
+		if id, ok := tok.ID(c.text); !ok || id != c.id {
+			t.Errorf("ID(%q) = %d, %v; want %d", c.text, id, ok, c.id)
+		}
+	}
+	if text, kind := tok.Token(unused); text != fmt.Sprintf("[PAD%d]", unused) || kind != Unused || tok.Decode([]int32{unused}) != "" {
+		t.Errorf("Token(%d) = %q, %d", unused, text, kind)
+	}
+	for _, text := range []string{"", "\u0120", fmt.Sprintf("[PAD%d]", unused), "no such token"} {
+		if id, ok := tok.ID(text); ok {
+			t.Errorf("ID(%q) = %d", text, id)
+		}
+	}
+	for _, id := range []int32{-1, 8165} {
+		if text, kind := tok.Token(id); text != "" || kind != 0 || tok.Decode([]int32{id}) != "" {
+			t.Errorf("Token(%d) = %q, %d", id, text, kind)
+		}
 	}
 }

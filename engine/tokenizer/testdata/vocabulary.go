@@ -4,10 +4,12 @@
 //
 //	go run testdata/vocabulary.go TOKENIZER.json CASES.json... > testdata/NAME.json
 //
-// TOKENIZER.json is the reference's; CASES.json is an array of texts with their encodings, or an object with such an
-// array under "encode". The output has the cases, and of the tokenizer every merge whose result is a part of a text,
-// in their order, and the tokens of these, of all bytes and of all added tokens, with their ids. Merges that make
+// TOKENIZER.json is the reference's. CASES.json has texts with their encodings under "encode" and may have tokens with
+// their texts under "decode". The output has the cases, and of the tokenizer every merge whose result is a part of a
+// text, in their order, and the tokens of these, of all bytes and of all added tokens, with their ids. Merges that make
 // nothing that is in a text never apply, so that the encodings are those of the whole tokenizer.
+//
+// The cases here are ../shared/golden's, and more of version 0.23.3 of the reference library.
 package main
 
 import (
@@ -15,15 +17,21 @@ import (
 	"log"
 	"os"
 	"strings"
-
-	"golang.org/x/text/unicode/norm"
 )
 
-// Case is a text, its tokens with added tokens found, and their text.
-type Case struct {
-	Text    string  `json:"text"`
-	IDs     []int32 `json:"ids"`
-	Decoded string  `json:"decoded"`
+// Cases are what the reference library does: texts with their tokens and pre-tokens, added tokens found, and tokens
+// with their text.
+type Cases struct {
+	Encode []struct {
+		Text    string   `json:"text"`
+		IDs     []int32  `json:"ids"`
+		Decoded string   `json:"decoded"`
+		Pieces  []string `json:"pieces,omitempty"` // if the text has no added tokens
+	} `json:"encode"`
+	Decode []struct {
+		IDs     []int32 `json:"ids"`
+		Decoded string  `json:"decoded"`
+	} `json:"decode,omitempty"`
 }
 
 // Vocabulary is the output, and what the tests read.
@@ -33,7 +41,7 @@ type Vocabulary struct {
 	Control     map[string]int32 `json:"control"`
 	UserDefined map[string]int32 `json:"user_defined"`
 	Merges      []string         `json:"merges"`
-	Encode      []Case           `json:"encode"`
+	Cases
 }
 
 func main() {
@@ -57,18 +65,13 @@ func main() {
 	v := Vocabulary{Tokens: map[string]int32{}, Control: map[string]int32{}, UserDefined: map[string]int32{}}
 	var texts strings.Builder // in the alphabet of the vocabulary, with a space between, which is not in it
 	for _, path := range os.Args[2:] {
-		var cases []Case
-		var file struct{ Encode *[]Case }
-		file.Encode = &cases
-		if data, err := os.ReadFile(path); err != nil {
-			log.Fatal(err)
-		} else if json.Unmarshal(data, &cases) != nil {
-			read(path, &file)
-		}
-		v.Encode = append(v.Encode, cases...)
+		var cases Cases
+		read(path, &cases)
+		v.Encode = append(v.Encode, cases.Encode...)
+		v.Decode = append(v.Decode, cases.Decode...)
 	}
 	for _, c := range v.Encode {
-		texts.WriteString(spell(c.Text) + " " + spell(norm.NFC.String(c.Text)) + " ")
+		texts.WriteString(spell(c.Decoded) + " ") // the text as it is merged: after normalization
 	}
 
 	for b := range 256 {
@@ -93,7 +96,6 @@ func main() {
 		}
 	}
 	out := json.NewEncoder(os.Stdout)
-	out.SetEscapeHTML(false)
 	out.SetIndent("", "\t")
 	if err := out.Encode(v); err != nil {
 		log.Fatal(err)
