@@ -103,9 +103,9 @@ func (a *Act) Set(i int, x []float32) {
 	case formFloat:
 		copy(a.x[i*a.k:], x)
 	case form32:
-		cpu.set32(a.b32[i*n:][:n], x)
+		active.set32(a.b32[i*n:][:n], x)
 	case form256:
-		cpu.set256(a.b256[i*n:][:n], x)
+		active.set256(a.b256[i*n:][:n], x)
 	}
 }
 

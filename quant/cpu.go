@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// cpu is the set of kernels in use.
-var cpu, cpuErr = choose(os.Getenv("ORTHRUS_CPU"))
+// active is the set of kernels in use.
+var active, activeErr = choose(os.Getenv("ORTHRUS_CPU"))
 
 // choose returns the kernels of that name, or the fastest ones if the name is empty or not available.
 func choose(name string) (*kernels, error) {
@@ -27,4 +27,4 @@ func choose(name string) (*kernels, error) {
 
 // CPU returns the name of the instruction set in use: the fastest that the machine has, unless the environment
 // variable ORTHRUS_CPU names another. The error tells that ORTHRUS_CPU names none of this machine's.
-func CPU() (name string, err error) { return cpu.name, cpuErr }
+func CPU() (name string, err error) { return active.name, activeErr }

@@ -71,7 +71,7 @@ func MatMul(y []float32, stride int, t gguf.Type, w []byte, k, from, to int, a *
 		panic(fmt.Sprintf("quant: rows [%d, %d) of %d bytes of %v, %d a row, do not multiply %d rows of %d into %d values at stride %d",
 			from, to, len(w), t, k, a.rows, a.k, len(y), stride))
 	}
-	cpu.matmul(product{y, stride, t, w, rowBytes, from, to, a, add})
+	active.matmul(product{y, stride, t, w, rowBytes, from, to, a, add})
 }
 
 // row returns the bytes of weight row r.

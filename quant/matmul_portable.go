@@ -7,7 +7,7 @@ import (
 )
 
 // rowsAtOnce is the number of activation rows that a weight row, unpacked once, is multiplied by.
-const rowsAtOnce = 32
+const rowsAtOnce = 64
 
 // matmulPortable multiplies weights of all types.
 func matmulPortable(p product) {

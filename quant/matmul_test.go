@@ -188,9 +188,9 @@ func oneByOne(t gguf.Type, w []byte, rows, k int, x [][]float32) [][]float32 {
 
 // use makes k the kernels of exported functions until the end of the test.
 func use(t testing.TB, k *kernels) {
-	old := cpu
-	cpu = k
-	t.Cleanup(func() { cpu = old })
+	old := active
+	active = k
+	t.Cleanup(func() { active = old })
 }
 
 // The heart of the package: whatever stands beside a row, however the rows are divided, and whatever kernels

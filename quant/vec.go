@@ -7,34 +7,34 @@ import "fmt"
 // Then the upper half of the lanes is added to the lower half (l[j] += l[j+8]), and so on until one is left.
 func Dot(x, y []float32) float32 {
 	mustEqual(len(x), len(y))
-	return cpu.dot(x, y)
+	return active.dot(x, y)
 }
 
 // DotF16 is Dot with y in binary16.
 func DotF16(x []float32, y []uint16) float32 {
 	mustEqual(len(x), len(y))
-	return cpu.dotF16(x, y)
+	return active.dotF16(x, y)
 }
 
 // SumSquares returns Dot(x, x).
-func SumSquares(x []float32) float32 { return cpu.dot(x, x) }
+func SumSquares(x []float32) float32 { return active.dot(x, x) }
 
 // AXPY sets y[i] = FMA(a, x[i], y[i]); x and y have the same length.
 func AXPY(y []float32, a float32, x []float32) {
 	mustEqual(len(x), len(y))
-	cpu.axpy(y, a, x)
+	active.axpy(y, a, x)
 }
 
 // AXPYF16 is AXPY with x in binary16.
 func AXPYF16(y []float32, a float32, x []uint16) {
 	mustEqual(len(x), len(y))
-	cpu.axpyF16(y, a, x)
+	active.axpyF16(y, a, x)
 }
 
 // ExpSlice sets dst[i] = Exp(x[i]). The slices have the same length and may be the same.
 func ExpSlice(dst, x []float32) {
 	mustEqual(len(dst), len(x))
-	cpu.expSlice(dst, x)
+	active.expSlice(dst, x)
 }
 
 // SiLUMul sets dst[i] = silu(gate[i]) * up[i], with silu(g) = g / (1 + Exp(-g)) and every operation rounded to
@@ -42,7 +42,7 @@ func ExpSlice(dst, x []float32) {
 func SiLUMul(dst, gate, up []float32) {
 	mustEqual(len(dst), len(gate))
 	mustEqual(len(dst), len(up))
-	cpu.siluMul(dst, gate, up)
+	active.siluMul(dst, gate, up)
 }
 
 func mustEqual(a, b int) {

@@ -1,0 +1,216 @@
+//go:build amd64
+
+package quant
+
+import (
+	"sync"
+	"unsafe"
+
+	"orthrus/gguf"
+)
+
+//go:generate go run ./internal/gen
+
+// tile is a group of the weights of several rows, unpacked to bytes; the generator of the kernels has its
+// layout.
+type tile [98 * 64]byte
+
+// simd holds the assembly kernels of an instruction set with vectors of so many float32 lanes. Pointers are to
+// the first of the values, strides between rows are in bytes, lengths in values.
+type simd struct {
+	lanes int
+
+	// unpack fills a tile, one row a lane, from weights of a quantized type: one block of 256 values of every
+	// row, or up to 8 blocks of 32. It prefetches as many bytes at ahead.
+	unpack [gguf.Q6_K + 1]func(t *tile, w *byte, stride, blocks int, ahead *byte)
+	// mul continues the chains of n activation rows, a vector each, with the products of the tile.
+	mul [gguf.Q6_K + 1]func(acc *float32, t *tile, a unsafe.Pointer, stride, n, blocks int)
+	// storeTile stores n vectors to rows of y, or adds them.
+	storeTile func(y *float32, stride int, acc *float32, n int, add bool)
+	// mulFloat multiplies tiles of lanes/4 weight rows by one or by lanes/4 activation rows. k is a multiple of 16.
+	mulFloat [gguf.BF16 + 1]struct{ one, several mulFloat }
+
+	// Lengths are positive multiples of 16.
+	dot      func(x, y *float32, n int) float32
+	dotF16   func(x *float32, y *uint16, n int) float32
+	axpy     func(y, x *float32, n int, a float32)
+	axpyF16  func(y *float32, x *uint16, n int, a float32)
+	expSlice func(dst, x *float32, n int)
+	siluMul  func(dst, gate, up *float32, n int)
+}
+
+type mulFloat func(y *float32, yStride int, w *byte, wStride int, x *float32, xStride, k, tiles int, add bool)
+
+// expTable is what the assembly kernels take the constants from, in their order.
+var expTable = [...]float32{expMin, expMax, expLog2E, expMagic, -expLn2Hi, -expLn2Lo, expC6, expC5, expC4, expC3, expC2, 1}
+
+// kernels returns s as kernels.
+func (s *simd) kernels(name string) *kernels {
+	return &kernels{
+		name:   name,
+		matmul: s.matmul,
+		set32:  set32AVX2,
+		set256: set256AVX2,
+		dot: func(x, y []float32) float32 {
+			if len(x) == 0 || len(x)%16 != 0 {
+				return dot(x, y)
+			}
+			return s.dot(&x[0], &y[0], len(x))
+		},
+		dotF16: func(x []float32, y []uint16) float32 {
+			if len(x) == 0 || len(x)%16 != 0 {
+				return dotF16(x, y)
+			}
+			return s.dotF16(&x[0], &y[0], len(x))
+		},
+		axpy: func(y []float32, a float32, x []float32) {
+			n := len(x) &^ 15
+			if n > 0 {
+				s.axpy(&y[0], &x[0], n, a)
+			}
+			axpy(y[n:], a, x[n:])
+		},
+		axpyF16: func(y []float32, a float32, x []uint16) {
+			n := len(x) &^ 15
+			if n > 0 {
+				s.axpyF16(&y[0], &x[0], n, a)
+			}
+			axpyF16(y[n:], a, x[n:])
+		},
+		expSlice: func(dst, x []float32) {
+			n := len(x) &^ 15
+			if n > 0 {
+				s.expSlice(&dst[0], &x[0], n)
+			}
+			expSlice(dst[n:], x[n:])
+		},
+		siluMul: func(dst, gate, up []float32) {
+			n := len(gate) &^ 15
+			if n > 0 {
+				s.siluMul(&dst[0], &gate[0], &up[0], n)
+			}
+			siluMul(dst[n:], gate[n:], up[n:])
+		},
+	}
+}
+
+// scratch is the memory of one call of matmul, from the first cache line on.
+type scratch struct {
+	tile tile
+	acc  [16 * rowsAtOnce]float32
+}
+
+var scratches = sync.Pool{New: func() any {
+	b := make([]byte, unsafe.Sizeof(scratch{})+63)
+	return (*scratch)(unsafe.Pointer(&b[-uintptr(unsafe.Pointer(&b[0]))%64]))
+}}
+
+// matmul multiplies tiles. Where the rows from p.from to p.to do not fill the last one, it takes rows before or
+// after them too and drops their products. Matrices without enough rows for one tile and float rows whose width
+// is no multiple of 16 are left to the portable kernels.
+func (s *simd) matmul(p product) {
+	float := p.a.form == formFloat
+	if p.from == p.to || p.a.rows == 0 {
+		return
+	}
+	rows := len(p.w) / p.rowBytes
+	if float && (p.a.k%16 != 0 || rows < s.lanes/4) || !float && rows < s.lanes {
+		matmulPortable(p)
+		return
+	}
+	buf := scratches.Get().(*scratch)
+	if float {
+		s.matmulFloat(p, buf)
+	} else {
+		s.matmulQuantized(p, buf)
+	}
+	scratches.Put(buf)
+}
+
+func (s *simd) matmulQuantized(p product, buf *scratch) {
+	unpack, mul := s.unpack[p.t], s.mul[p.t]
+	elems, blockBytes := p.t.Block()
+	groups := p.a.groups()
+	groupBytes := group / elems * blockBytes
+	base, actBytes := p.a.group(0)
+	stride := groups * actBytes
+	rows := len(p.w) / p.rowBytes
+
+	for r := p.from; r < p.to; r += s.lanes {
+		first := min(r, rows-s.lanes)
+		ahead := min(first+s.lanes, rows-s.lanes) // the next tile, whose bytes follow
+		for i := 0; i < p.a.rows; i += rowsAtOnce {
+			n := min(rowsAtOnce, p.a.rows-i)
+			acc := buf.acc[:n*s.lanes]
+			clear(acc)
+			for g := range groups {
+				blocks := min(group, p.a.k-g*group) / elems
+				at := g * groupBytes
+				unpack(&buf.tile, &p.w[first*p.rowBytes+at], p.rowBytes, blocks, &p.w[ahead*p.rowBytes+at*s.lanes])
+				mul(&acc[0], &buf.tile, unsafe.Add(base, i*stride+g*actBytes), stride, n, blocks)
+			}
+			if r == first && r+s.lanes <= p.to {
+				s.storeTile(&p.y[i*p.stride+r], 4*p.stride, &acc[0], n, p.add)
+				continue
+			}
+			for j := range n {
+				for c := r; c < min(r+s.lanes, p.to); c++ {
+					p.store(c, i+j, acc[j*s.lanes+c-first])
+				}
+			}
+		}
+	}
+}
+
+// group returns the address and the bytes of group g of int8 activations.
+func (a *Act) group(g int) (unsafe.Pointer, int) {
+	if a.form == form32 {
+		return unsafe.Pointer(&a.b32[g]), int(unsafe.Sizeof(act32{}))
+	}
+	return unsafe.Pointer(&a.b256[g]), int(unsafe.Sizeof(act256{}))
+}
+
+func (s *simd) matmulFloat(p product, buf *scratch) {
+	mul := s.mulFloat[p.t]
+	m := s.lanes / 4
+	k := p.a.k
+	// As many weight rows are multiplied by some activation rows, then by the next ones, as stay in the L2 cache.
+	const cached = 256 << 10
+	step := max(1, cached/p.rowBytes/m) * m
+	for r := p.from; r < p.to; r += step {
+		rows := min(step, p.to-r)
+		tiles := rows / m
+		rest := rows % m
+		last := max(r+rows-m, 0) // the tile with the rest
+		for i, n := 0, 0; i < p.a.rows; i += n {
+			kernel := mul.several
+			if n = m; p.a.rows-i < m {
+				kernel, n = mul.one, 1
+			}
+			x := &p.a.x[i*k]
+			if tiles > 0 {
+				kernel(&p.y[i*p.stride+r], 4*p.stride, &p.w[r*p.rowBytes], p.rowBytes, x, 4*k, k, tiles, p.add)
+			}
+			if rest == 0 {
+				continue
+			}
+			kernel(&buf.acc[0], 4*m, &p.w[last*p.rowBytes], p.rowBytes, x, 4*k, k, 1, false)
+			for j := range n {
+				for c := r + rows - rest; c < r+rows; c++ {
+					p.store(c, i+j, buf.acc[j*m+c-last])
+				}
+			}
+		}
+	}
+}
+
+func set32AVX2(dst []act32, x []float32) {
+	for i := range dst {
+		n := min(group, len(x)-i*group)
+		quantizeAct32AVX2(&dst[i], &x[i*group], n/32)
+	}
+}
+
+func set256AVX2(dst []act256, x []float32) {
+	quantizeAct256AVX2(&dst[0], &x[0], len(dst))
+}
