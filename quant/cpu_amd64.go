@@ -24,34 +24,38 @@ func available() []*kernels {
 
 var avx2 = simd{
 	lanes: 8,
-	unpack: [...]func(*tile, *byte, int, int, *byte){
+	unpack: [...]func(*tile, *byte, int, int){
 		gguf.Q8_0: unpackQ8_0AVX2, gguf.Q4_0: unpackQ4_0AVX2,
 		gguf.Q4_K: unpackQ4KAVX2, gguf.Q5_K: unpackQ5KAVX2, gguf.Q6_K: unpackQ6KAVX2,
 	},
-	mul: [...]func(*float32, *tile, unsafe.Pointer, int, int, int){
+	mul: [...]func(*float32, *tile, unsafe.Pointer, int, int, int, *byte, int){
 		gguf.Q8_0: mul32AVX2, gguf.Q4_0: mul32AVX2,
 		gguf.Q4_K: mulQ45KAVX2, gguf.Q5_K: mulQ45KAVX2, gguf.Q6_K: mulQ6KAVX2,
 	},
 	storeTile: storeTileAVX2,
-	mulFloat: [...]struct{ one, several mulFloat }{
-		gguf.F32: {mulF32x1AVX2, mulF32x2AVX2}, gguf.F16: {mulF16x1AVX2, mulF16x2AVX2}, gguf.BF16: {mulBF16x1AVX2, mulBF16x2AVX2},
+	mulFloat: [...][]mulFloat{
+		gguf.F32:  {mulF32x1AVX2, mulF32x2AVX2},
+		gguf.F16:  {mulF16x1AVX2, mulF16x2AVX2},
+		gguf.BF16: {mulBF16x1AVX2, mulBF16x2AVX2},
 	},
 	dot: dotAVX2, dotF16: dotF16AVX2, axpy: axpyAVX2, axpyF16: axpyF16AVX2, expSlice: expSliceAVX2, siluMul: siluMulAVX2,
 }
 
 var avx512 = simd{
 	lanes: 16,
-	unpack: [...]func(*tile, *byte, int, int, *byte){
+	unpack: [...]func(*tile, *byte, int, int){
 		gguf.Q8_0: unpackQ8_0AVX512, gguf.Q4_0: unpackQ4_0AVX512,
 		gguf.Q4_K: unpackQ4KAVX512, gguf.Q5_K: unpackQ5KAVX512, gguf.Q6_K: unpackQ6KAVX512,
 	},
-	mul: [...]func(*float32, *tile, unsafe.Pointer, int, int, int){
+	mul: [...]func(*float32, *tile, unsafe.Pointer, int, int, int, *byte, int){
 		gguf.Q8_0: mul32AVX512, gguf.Q4_0: mul32AVX512,
 		gguf.Q4_K: mulQ45KAVX512, gguf.Q5_K: mulQ45KAVX512, gguf.Q6_K: mulQ6KAVX512,
 	},
 	storeTile: storeTileAVX512,
-	mulFloat: [...]struct{ one, several mulFloat }{
-		gguf.F32: {mulF32x1AVX512, mulF32x4AVX512}, gguf.F16: {mulF16x1AVX512, mulF16x4AVX512}, gguf.BF16: {mulBF16x1AVX512, mulBF16x4AVX512},
+	mulFloat: [...][]mulFloat{
+		gguf.F32:  {mulF32x1AVX512, mulF32x2AVX512, mulF32x3AVX512, mulF32x4AVX512},
+		gguf.F16:  {mulF16x1AVX512, mulF16x2AVX512, mulF16x3AVX512, mulF16x4AVX512},
+		gguf.BF16: {mulBF16x1AVX512, mulBF16x2AVX512, mulBF16x3AVX512, mulBF16x4AVX512},
 	},
 	dot: dotAVX512, dotF16: dotF16AVX512, axpy: axpyAVX512, axpyF16: axpyF16AVX512, expSlice: expSliceAVX512, siluMul: siluMulAVX512,
 }

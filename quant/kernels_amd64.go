@@ -5,46 +5,46 @@ package quant
 import "unsafe"
 
 //go:noescape
-func unpackQ8_0AVX2(t *tile, w *byte, stride int, blocks int, ahead *byte)
+func unpackQ8_0AVX2(t *tile, w *byte, stride int, blocks int)
 
 //go:noescape
-func unpackQ4_0AVX2(t *tile, w *byte, stride int, blocks int, ahead *byte)
+func unpackQ4_0AVX2(t *tile, w *byte, stride int, blocks int)
 
 //go:noescape
-func unpackQ4KAVX2(t *tile, w *byte, stride int, blocks int, ahead *byte)
+func unpackQ4KAVX2(t *tile, w *byte, stride int, blocks int)
 
 //go:noescape
-func unpackQ5KAVX2(t *tile, w *byte, stride int, blocks int, ahead *byte)
+func unpackQ5KAVX2(t *tile, w *byte, stride int, blocks int)
 
 //go:noescape
-func unpackQ6KAVX2(t *tile, w *byte, stride int, blocks int, ahead *byte)
+func unpackQ6KAVX2(t *tile, w *byte, stride int, blocks int)
 
 //go:noescape
-func mul32AVX2(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int)
+func mul32AVX2(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, lines int)
 
 //go:noescape
-func mulQ45KAVX2(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int)
+func mulQ45KAVX2(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, lines int)
 
 //go:noescape
-func mulQ6KAVX2(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int)
-
-//go:noescape
-func mulF32x2AVX2(y *float32, yStride int, w *byte, wStride int, x *float32, xStride int, k int, tiles int, add bool)
+func mulQ6KAVX2(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, lines int)
 
 //go:noescape
 func mulF32x1AVX2(y *float32, yStride int, w *byte, wStride int, x *float32, xStride int, k int, tiles int, add bool)
 
 //go:noescape
-func mulF16x2AVX2(y *float32, yStride int, w *byte, wStride int, x *float32, xStride int, k int, tiles int, add bool)
+func mulF32x2AVX2(y *float32, yStride int, w *byte, wStride int, x *float32, xStride int, k int, tiles int, add bool)
 
 //go:noescape
 func mulF16x1AVX2(y *float32, yStride int, w *byte, wStride int, x *float32, xStride int, k int, tiles int, add bool)
 
 //go:noescape
-func mulBF16x2AVX2(y *float32, yStride int, w *byte, wStride int, x *float32, xStride int, k int, tiles int, add bool)
+func mulF16x2AVX2(y *float32, yStride int, w *byte, wStride int, x *float32, xStride int, k int, tiles int, add bool)
 
 //go:noescape
 func mulBF16x1AVX2(y *float32, yStride int, w *byte, wStride int, x *float32, xStride int, k int, tiles int, add bool)
+
+//go:noescape
+func mulBF16x2AVX2(y *float32, yStride int, w *byte, wStride int, x *float32, xStride int, k int, tiles int, add bool)
 
 //go:noescape
 func dotAVX2(x *float32, y *float32, n int) float32
@@ -74,46 +74,64 @@ func quantizeAct256AVX2(dst *act256, x *float32, n int)
 func quantizeAct32AVX2(dst *act32, x *float32, n int)
 
 //go:noescape
-func unpackQ8_0AVX512(t *tile, w *byte, stride int, blocks int, ahead *byte)
+func unpackQ8_0AVX512(t *tile, w *byte, stride int, blocks int)
 
 //go:noescape
-func unpackQ4_0AVX512(t *tile, w *byte, stride int, blocks int, ahead *byte)
+func unpackQ4_0AVX512(t *tile, w *byte, stride int, blocks int)
 
 //go:noescape
-func unpackQ4KAVX512(t *tile, w *byte, stride int, blocks int, ahead *byte)
+func unpackQ4KAVX512(t *tile, w *byte, stride int, blocks int)
 
 //go:noescape
-func unpackQ5KAVX512(t *tile, w *byte, stride int, blocks int, ahead *byte)
+func unpackQ5KAVX512(t *tile, w *byte, stride int, blocks int)
 
 //go:noescape
-func unpackQ6KAVX512(t *tile, w *byte, stride int, blocks int, ahead *byte)
+func unpackQ6KAVX512(t *tile, w *byte, stride int, blocks int)
 
 //go:noescape
-func mul32AVX512(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int)
+func mul32AVX512(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, lines int)
 
 //go:noescape
-func mulQ45KAVX512(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int)
+func mulQ45KAVX512(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, lines int)
 
 //go:noescape
-func mulQ6KAVX512(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int)
-
-//go:noescape
-func mulF32x4AVX512(y *float32, yStride int, w *byte, wStride int, x *float32, xStride int, k int, tiles int, add bool)
+func mulQ6KAVX512(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, lines int)
 
 //go:noescape
 func mulF32x1AVX512(y *float32, yStride int, w *byte, wStride int, x *float32, xStride int, k int, tiles int, add bool)
 
 //go:noescape
-func mulF16x4AVX512(y *float32, yStride int, w *byte, wStride int, x *float32, xStride int, k int, tiles int, add bool)
+func mulF32x2AVX512(y *float32, yStride int, w *byte, wStride int, x *float32, xStride int, k int, tiles int, add bool)
+
+//go:noescape
+func mulF32x3AVX512(y *float32, yStride int, w *byte, wStride int, x *float32, xStride int, k int, tiles int, add bool)
+
+//go:noescape
+func mulF32x4AVX512(y *float32, yStride int, w *byte, wStride int, x *float32, xStride int, k int, tiles int, add bool)
 
 //go:noescape
 func mulF16x1AVX512(y *float32, yStride int, w *byte, wStride int, x *float32, xStride int, k int, tiles int, add bool)
 
 //go:noescape
-func mulBF16x4AVX512(y *float32, yStride int, w *byte, wStride int, x *float32, xStride int, k int, tiles int, add bool)
+func mulF16x2AVX512(y *float32, yStride int, w *byte, wStride int, x *float32, xStride int, k int, tiles int, add bool)
+
+//go:noescape
+func mulF16x3AVX512(y *float32, yStride int, w *byte, wStride int, x *float32, xStride int, k int, tiles int, add bool)
+
+//go:noescape
+func mulF16x4AVX512(y *float32, yStride int, w *byte, wStride int, x *float32, xStride int, k int, tiles int, add bool)
 
 //go:noescape
 func mulBF16x1AVX512(y *float32, yStride int, w *byte, wStride int, x *float32, xStride int, k int, tiles int, add bool)
+
+//go:noescape
+func mulBF16x2AVX512(y *float32, yStride int, w *byte, wStride int, x *float32, xStride int, k int, tiles int, add bool)
+
+//go:noescape
+func mulBF16x3AVX512(y *float32, yStride int, w *byte, wStride int, x *float32, xStride int, k int, tiles int, add bool)
+
+//go:noescape
+func mulBF16x4AVX512(y *float32, yStride int, w *byte, wStride int, x *float32, xStride int, k int, tiles int, add bool)
 
 //go:noescape
 func dotAVX512(x *float32, y *float32, n int) float32

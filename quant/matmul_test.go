@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
+	"sync"
 	"testing"
 
 	"orthrus/gguf"
@@ -386,7 +388,8 @@ func TestMatMulAllocates(t *testing.T) {
 }
 
 func BenchmarkMatMul(b *testing.B) {
-	// The matrices of one benchmark are 64 MiB together, beyond the caches; each call takes the next one.
+	// All processors take part (-cpu 1 for one). The matrices of one benchmark are 64 MiB together, beyond the
+	// caches; each call takes the next one.
 	const rows, k, memory = 6144, 2048, 64 << 20
 	r := rand.New(rand.NewPCG(1, 1))
 	for _, typ := range productTypes {
@@ -399,9 +402,15 @@ func BenchmarkMatMul(b *testing.B) {
 			a, _ := activations(r, typ, n, k, 0)
 			y := make([]float32, n*rows)
 			b.Run(fmt.Sprintf("%v/n=%d", typ, n), func(b *testing.B) {
-				at := 0
+				at, threads := 0, runtime.GOMAXPROCS(0)
 				for b.Loop() {
-					MatMul(y, rows, typ, w[at:][:size], k, 0, rows, a, false)
+					var wg sync.WaitGroup
+					for i := range threads {
+						wg.Go(func() {
+							MatMul(y, rows, typ, w[at:][:size], k, rows*i/threads, rows*(i+1)/threads, a, false)
+						})
+					}
+					wg.Wait()
 					at = (at + size) % len(w)
 				}
 				ns := float64(b.Elapsed().Nanoseconds()) / float64(b.N)

@@ -21,14 +21,16 @@ type simd struct {
 	lanes int
 
 	// unpack fills a tile, one row a lane, from weights of a quantized type: one block of 256 values of every
-	// row, or up to 8 blocks of 32. It prefetches as many bytes at ahead.
-	unpack [gguf.Q6_K + 1]func(t *tile, w *byte, stride, blocks int, ahead *byte)
-	// mul continues the chains of n activation rows, a vector each, with the products of the tile.
-	mul [gguf.Q6_K + 1]func(acc *float32, t *tile, a unsafe.Pointer, stride, n, blocks int)
+	// row, or up to 8 blocks of 32.
+	unpack [gguf.Q6_K + 1]func(t *tile, w *byte, stride, blocks int)
+	// mul continues the chains of n activation rows, a vector each, with the products of the tile. In every step,
+	// of lanes/2 activation rows and 32 values (q6_k: 16), it prefetches so many more cache lines from ahead on.
+	mul [gguf.Q6_K + 1]func(acc *float32, t *tile, a unsafe.Pointer, stride, n, blocks int, ahead *byte, lines int)
 	// storeTile stores n vectors to rows of y, or adds them.
 	storeTile func(y *float32, stride int, acc *float32, n int, add bool)
-	// mulFloat multiplies tiles of lanes/4 weight rows by one or by lanes/4 activation rows. k is a multiple of 16.
-	mulFloat [gguf.BF16 + 1]struct{ one, several mulFloat }
+	// mulFloat[t][n-1] multiplies tiles of lanes/4 weight rows by n activation rows; n is at most lanes/4, k a
+	// multiple of 16.
+	mulFloat [gguf.BF16 + 1][]mulFloat
 
 	// Lengths are positive multiples of 16.
 	dot      func(x, y *float32, n int) float32
@@ -138,16 +140,18 @@ func (s *simd) matmulQuantized(p product, buf *scratch) {
 
 	for r := p.from; r < p.to; r += s.lanes {
 		first := min(r, rows-s.lanes)
-		ahead := min(first+s.lanes, rows-s.lanes) // the next tile, whose bytes follow
+		ahead := min(first+2*s.lanes, rows-s.lanes) // the rows of a tile lie together: fetch the next but one
 		for i := 0; i < p.a.rows; i += rowsAtOnce {
 			n := min(rowsAtOnce, p.a.rows-i)
 			acc := buf.acc[:n*s.lanes]
 			clear(acc)
+			lines := s.lines(p.t, n, groupBytes*s.lanes)
 			for g := range groups {
 				blocks := min(group, p.a.k-g*group) / elems
 				at := g * groupBytes
-				unpack(&buf.tile, &p.w[first*p.rowBytes+at], p.rowBytes, blocks, &p.w[ahead*p.rowBytes+at*s.lanes])
-				mul(&acc[0], &buf.tile, unsafe.Add(base, i*stride+g*actBytes), stride, n, blocks)
+				unpack(&buf.tile, &p.w[first*p.rowBytes+at], p.rowBytes, blocks)
+				mul(&acc[0], &buf.tile, unsafe.Add(base, i*stride+g*actBytes), stride, n, blocks,
+					&p.w[ahead*p.rowBytes+at*s.lanes], lines)
 			}
 			if r == first && r+s.lanes <= p.to {
 				s.storeTile(&p.y[i*p.stride+r], 4*p.stride, &acc[0], n, p.add)
@@ -162,6 +166,17 @@ func (s *simd) matmulQuantized(p product, buf *scratch) {
 	}
 }
 
+// lines returns how many cache lines mul has to prefetch in every step, with n activation rows, to fetch so many
+// bytes.
+func (s *simd) lines(t gguf.Type, n, bytes int) int {
+	atOnce := s.lanes / 2 // activation rows of a step
+	steps := 8 * ((n + atOnce - 1) / atOnce)
+	if t == gguf.Q6_K {
+		steps *= 2
+	}
+	return (bytes/64 + steps - 1) / steps
+}
+
 // group returns the address and the bytes of group g of int8 activations.
 func (a *Act) group(g int) (unsafe.Pointer, int) {
 	if a.form == form32 {
@@ -171,8 +186,7 @@ func (a *Act) group(g int) (unsafe.Pointer, int) {
 }
 
 func (s *simd) matmulFloat(p product, buf *scratch) {
-	mul := s.mulFloat[p.t]
-	m := s.lanes / 4
+	mul, m := s.mulFloat[p.t], s.lanes/4
 	k := p.a.k
 	// As many weight rows are multiplied by some activation rows, then by the next ones, as stay in the L2 cache.
 	const cached = 256 << 10
@@ -183,11 +197,8 @@ func (s *simd) matmulFloat(p product, buf *scratch) {
 		rest := rows % m
 		last := max(r+rows-m, 0) // the tile with the rest
 		for i, n := 0, 0; i < p.a.rows; i += n {
-			kernel := mul.several
-			if n = m; p.a.rows-i < m {
-				kernel, n = mul.one, 1
-			}
-			x := &p.a.x[i*k]
+			n = min(m, p.a.rows-i)
+			kernel, x := mul[n-1], &p.a.x[i*k]
 			if tiles > 0 {
 				kernel(&p.y[i*p.stride+r], 4*p.stride, &p.w[r*p.rowBytes], p.rowBytes, x, 4*k, k, tiles, p.add)
 			}

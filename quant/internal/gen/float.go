@@ -29,13 +29,13 @@ func (w *writer) floatRows() int { return w.lanes / 4 }
 var floatParams = []param{{"y", "*float32"}, {"yStride", "int"}, {"w", "*byte"}, {"wStride", "int"},
 	{"x", "*float32"}, {"xStride", "int"}, {"k", "int"}, {"tiles", "int"}, {"add", "bool"}}
 
-// The kernels for float weights compute y = x * w transposed, or y += with add, for one activation row or for
-// as many as suit the registers, and tiles of 4 (AVX2: 2) weight rows. Strides are in bytes; k is a multiple of 16.
+// The kernels for float weights compute y = x * w transposed, or y += with add, for 1 to 4 (AVX2: 2) activation
+// rows and tiles of as many weight rows. Strides are in bytes; k is a multiple of 16.
 func (w *writer) floatKernels() {
-	columns := map[int]int{8: 2, 16: 4}[w.lanes]
 	for _, e := range elements {
-		w.floatKernel(e.name, e.bytes, columns)
-		w.floatKernel(e.name, e.bytes, 1)
+		for columns := range w.floatRows() {
+			w.floatKernel(e.name, e.bytes, columns+1)
+		}
 	}
 }
 
@@ -84,7 +84,7 @@ func (w *writer) floatKernel(name string, bytes, columns int) {
 		sums := w.reduce(func(column, row int) []vec {
 			var l []vec
 			for p := range w.parts() {
-				l = append(l, acc(row%m, column%columns, p))
+				l = append(l, acc(row%m, min(column, columns-1), p))
 			}
 			return l
 		}, x)

@@ -11,10 +11,12 @@ const (
 	act256D  = 304
 )
 
-var mulParams = []param{{"acc", "*float32"}, {"t", "*tile"}, {"a", "unsafe.Pointer"}, {"stride", "int"}, {"n", "int"}, {"blocks", "int"}}
+var mulParams = []param{{"acc", "*float32"}, {"t", "*tile"}, {"a", "unsafe.Pointer"}, {"stride", "int"}, {"n", "int"}, {"blocks", "int"},
+	{"ahead", "*byte"}, {"lines", "int"}}
 
 // The kernels that multiply a tile by a group of n activation rows, stride bytes apart: every vector of acc,
-// one for each activation row, takes the next steps of its chain. The tile has 8 blocks for the k types.
+// one for each activation row, takes the next steps of its chain. The tile has 8 blocks for the k types. All
+// the while they prefetch what follows ahead, so many cache lines for every block and few activation rows.
 //
 // A few activation rows are taken at once, so that a vector of weights is loaded once for them. Register i is
 // an integer sum for row i, total+i its sum over the sub-blocks of a k type, chain+i its chain.
@@ -60,6 +62,7 @@ func (w *writer) mulFn(name string, body func(load func(param, reg string), n in
 	load("a", "SI")
 	load("stride", "R8")
 	load("n", "CX")
+	load("ahead", "R14")
 	w.rows()
 	for _, n := range w.columns() {
 		again, next := w.label(), w.label()
@@ -75,6 +78,15 @@ func (w *writer) mulFn(name string, body func(load func(param, reg string), n in
 		w.place(next)
 	}
 	w.ret()
+}
+
+// prefetch prefetches the next lines: steadily, since a burst would keep other loads waiting.
+func (w *writer) prefetch(load func(param, reg string)) {
+	load("lines", "R15")
+	w.loop("R15", func() {
+		w.op("PREFETCHT0", "(R14)")
+		w.op("ADDQ", 64, "R14")
+	})
 }
 
 func (w *writer) accumulator(i vec) string { return mem(int(i)*w.bytes(), "(R13)") }
@@ -102,6 +114,7 @@ func (w *writer) mul32() {
 		w.op("MOVQ", "SI", "AX") // SI moves along the values, DI along bias and d
 		w.op("MOVQ", "SI", "DI")
 		w.loop("BX", func() {
+			w.prefetch(load)
 			w.dots32(n)
 			w.op("VMOVUPS", "(R12)", scale)
 			each(n, func(i vec) {
@@ -152,11 +165,12 @@ func (w *writer) dotBytes(n, dwords int) {
 // products of the int16 in tilePairs and the activations' sums at the offset: those of minimums, or the
 // scales times 32 that q6_k weights, stored as w+32, have too much.
 func (w *writer) mul256(name string, values, sums int, mins bool) {
-	w.mulFn(name, func(_ func(param, reg string), n int) {
+	w.mulFn(name, func(load func(param, reg string), n int) {
 		w.op("LEAQ", w.tile(tileScale), "R12")
 		w.op("MOVQ", 256/values, "BX")
 		each(n, func(i vec) { w.op("VPXOR", w.total()+i, w.total()+i, w.total()+i) })
 		w.loop("BX", func() {
+			w.prefetch(load)
 			w.op("VMOVDQU", "(R12)", scale)
 			if w.lanes == 16 {
 				each(n, func(i vec) { w.op("VPXOR", i, i, i) })

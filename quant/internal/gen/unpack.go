@@ -12,11 +12,10 @@ const (
 	tileSize  = tileHigh + 8
 )
 
-var unpackParams = []param{{"t", "*tile"}, {"w", "*byte"}, {"stride", "int"}, {"blocks", "int"}, {"ahead", "*byte"}}
+var unpackParams = []param{{"t", "*tile"}, {"w", "*byte"}, {"stride", "int"}, {"blocks", "int"}}
 
-// The kernels that unpack(t, w, stride, blocks, ahead) a tile from the weights at w, rows stride bytes apart:
-// one block of a k type, or up to 8 blocks of the others. Meanwhile they fetch as many bytes at ahead into the
-// cache.
+// The kernels that unpack(t, w, stride, blocks) a tile from the weights at w, rows stride bytes apart:
+// one block of a k type, or up to 8 blocks of the others.
 func (w *writer) unpackKernels() {
 	w.unpack32("unpackQ8_0", 34, func() {
 		w.chunk32(2)
@@ -47,22 +46,14 @@ func (w *writer) unpackKernels() {
 	w.unpackQ6K()
 }
 
-// begin begins an unpacking kernel: DX is the tile, SI the weights, R12 what to fetch.
+// begin begins an unpacking kernel: DX is the tile, SI the weights.
 func (w *writer) begin(name string) (load func(param, reg string)) {
 	load = w.fn(name, unpackParams, "")
 	load("t", "DX")
 	load("w", "SI")
 	load("stride", "R8")
-	load("ahead", "R12")
 	w.rows()
 	return load
-}
-
-// fetch fetches the bytes of one block of all rows.
-func (w *writer) fetch(block int) {
-	for at := 0; at < w.lanes*block; at += 64 {
-		w.op("PREFETCHT0", mem(at, "(R12)"))
-	}
 }
 
 func (w *writer) tile(i int) string { return mem(i*w.bytes(), "(DX)") }
@@ -77,12 +68,10 @@ func (w *writer) unpack32(name string, block int, body func(), constant uint32) 
 	w.op("LEAQ", w.tile(tileScale), "BX")
 	w.constant(constant, 15)
 	w.loop("CX", func() {
-		w.fetch(block)
 		w.halves(0, 12)
 		w.op("VMOVUPS", vec(12), "(BX)")
 		body()
 		w.advance(block)
-		w.op("ADDQ", w.lanes*block, "R12")
 		w.op("ADDQ", 8*w.bytes(), "DX")
 		w.op("ADDQ", w.bytes(), "BX")
 	})
@@ -231,7 +220,6 @@ func (w *writer) storeScale(v, t vec, i int) {
 
 func (w *writer) unpackQ4K() {
 	w.begin("unpackQ4K")
-	w.fetch(144)
 	w.header()
 	for j := range 4 {
 		w.chunk32(16 + 32*j)
@@ -267,7 +255,6 @@ func (w *writer) storeHigh(offset int) {
 
 func (w *writer) unpackQ5K() {
 	w.begin("unpackQ5K")
-	w.fetch(176)
 	w.header()
 	w.storeHigh(16)
 	w.constant(0x10101010, 15)
@@ -286,7 +273,6 @@ func (w *writer) unpackQ5K() {
 
 func (w *writer) unpackQ6K() {
 	w.begin("unpackQ6K")
-	w.fetch(210)
 	w.halves(208, 12)
 	w.op("VMOVUPS", vec(12), w.tile(tileD))
 	w.chunk16(192)
