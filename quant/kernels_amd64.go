@@ -59,10 +59,10 @@ func axpyAVX2(y *float32, x *float32, n int, a float32)
 func axpyF16AVX2(y *float32, x *uint16, n int, a float32)
 
 //go:noescape
-func expSliceAVX2(dst *float32, x *float32, n int)
+func expSliceAVX2(dst *float32, x *float32, n int, table *expConstants)
 
 //go:noescape
-func siluMulAVX2(dst *float32, gate *float32, up *float32, n int)
+func siluMulAVX2(dst *float32, gate *float32, up *float32, n int, table *expConstants)
 
 //go:noescape
 func storeTileAVX2(y *float32, stride int, acc *float32, n int, add bool)
@@ -146,10 +146,10 @@ func axpyAVX512(y *float32, x *float32, n int, a float32)
 func axpyF16AVX512(y *float32, x *uint16, n int, a float32)
 
 //go:noescape
-func expSliceAVX512(dst *float32, x *float32, n int)
+func expSliceAVX512(dst *float32, x *float32, n int, table *expConstants)
 
 //go:noescape
-func siluMulAVX512(dst *float32, gate *float32, up *float32, n int)
+func siluMulAVX512(dst *float32, gate *float32, up *float32, n int, table *expConstants)
 
 //go:noescape
 func storeTileAVX512(y *float32, stride int, acc *float32, n int, add bool)

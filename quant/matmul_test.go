@@ -42,17 +42,24 @@ func randomWeights(r *rand.Rand, t gguf.Type, rows, k int, wild bool) []byte {
 	if formOf(t) == formFloat || wild {
 		return w
 	}
-	scales := map[gguf.Type][]int{gguf.Q4_K: {0, 2}, gguf.Q5_K: {0, 2}, gguf.Q6_K: {208}}[t]
-	if scales == nil {
-		scales = []int{0}
-	}
 	_, block := t.Block()
 	for b := 0; b < len(w); b += block {
-		for _, at := range scales {
+		for _, at := range scalesAt(t) {
 			binary.LittleEndian.PutUint16(w[b+at:], F32ToF16(2*r.Float32()-1))
 		}
 	}
 	return w
+}
+
+// scalesAt returns the offsets of the binary16 scales in a block.
+func scalesAt(t gguf.Type) []int {
+	switch t {
+	case gguf.Q4_K, gguf.Q5_K:
+		return []int{0, 2}
+	case gguf.Q6_K:
+		return []int{208}
+	}
+	return []int{0}
 }
 
 // activations returns n rows of k values in the form for type t, and the values.
@@ -254,11 +261,13 @@ func TestMatMulExtremes(t *testing.T) {
 				const k, rows, n = 512, 17, 9
 				size, _ := typ.RowBytes(k)
 				w := make([]byte, rows*size)
-				_, block := typ.Block()
 				for i := range w {
 					w[i] = fill
-					if at := i % block; typ == gguf.Q6_K && at >= 208 || typ != gguf.Q6_K && (at < 2 || block > 100 && at < 4) {
-						w[i] = 0x3c // 1.06
+				}
+				_, block := typ.Block()
+				for b := 0; b < len(w); b += block {
+					for _, at := range scalesAt(typ) {
+						binary.LittleEndian.PutUint16(w[b+at:], 0x3c00) // 1
 					}
 				}
 				x := make([][]float32, n)

@@ -37,14 +37,16 @@ type simd struct {
 	dotF16   func(x *float32, y *uint16, n int) float32
 	axpy     func(y, x *float32, n int, a float32)
 	axpyF16  func(y *float32, x *uint16, n int, a float32)
-	expSlice func(dst, x *float32, n int)
-	siluMul  func(dst, gate, up *float32, n int)
+	expSlice func(dst, x *float32, n int, table *expConstants)
+	siluMul  func(dst, gate, up *float32, n int, table *expConstants)
 }
 
 type mulFloat func(y *float32, yStride int, w *byte, wStride int, x *float32, xStride, k, tiles int, add bool)
 
-// expTable is what the assembly kernels take the constants from, in their order.
-var expTable = [...]float32{expMin, expMax, expLog2E, expMagic, -expLn2Hi, -expLn2Lo, expC6, expC5, expC4, expC3, expC2, 1}
+// expConstants are what the kernels of Exp need, in their order.
+type expConstants [12]float32
+
+var expTable = expConstants{expMin, expMax, expLog2E, expMagic, -expLn2Hi, -expLn2Lo, expC6, expC5, expC4, expC3, expC2, 1}
 
 // kernels returns s as kernels.
 func (s *simd) kernels(name string) *kernels {
@@ -82,14 +84,14 @@ func (s *simd) kernels(name string) *kernels {
 		expSlice: func(dst, x []float32) {
 			n := len(x) &^ 15
 			if n > 0 {
-				s.expSlice(&dst[0], &x[0], n)
+				s.expSlice(&dst[0], &x[0], n, &expTable)
 			}
 			expSlice(dst[n:], x[n:])
 		},
 		siluMul: func(dst, gate, up []float32) {
 			n := len(gate) &^ 15
 			if n > 0 {
-				s.siluMul(&dst[0], &gate[0], &up[0], n)
+				s.siluMul(&dst[0], &gate[0], &up[0], n, &expTable)
 			}
 			siluMul(dst[n:], gate[n:], up[n:])
 		},

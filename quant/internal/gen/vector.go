@@ -64,9 +64,9 @@ func (w *writer) axpy(name, element, typ string, bytes int) {
 	w.ret()
 }
 
-// exp replaces x by its exponential, in the steps of Exp. It uses t to t+3.
+// exp replaces x by its exponential, in the steps of Exp. DX is the table of constants. It uses t to t+3.
 func (w *writer) exp(x, t vec) {
-	table := func(i int) string { return fmt.Sprintf("·expTable+%d(SB)", 4*i) }
+	table := func(i int) string { return mem(4*i, "(DX)") }
 	r, p := x, t+3
 	w.op("VBROADCASTSS", table(0), t)
 	w.op("VMAXPS", x, t, x) // of a NaN and a number both instructions return the last operand: x
@@ -97,10 +97,11 @@ func (w *writer) exp(x, t vec) {
 }
 
 func (w *writer) expSlice() {
-	load := w.fn("expSlice", []param{{"dst", "*float32"}, {"x", "*float32"}, {"n", "int"}}, "")
+	load := w.fn("expSlice", []param{{"dst", "*float32"}, {"x", "*float32"}, {"n", "int"}, {"table", "*expConstants"}}, "")
 	load("dst", "DI")
 	load("x", "SI")
 	load("n", "CX")
+	load("table", "DX")
 	w.op("SHRQ", 4, "CX")
 	w.loop("CX", func() {
 		for p := range w.parts() {
@@ -115,10 +116,11 @@ func (w *writer) expSlice() {
 }
 
 func (w *writer) siluMul() {
-	load := w.fn("siluMul", []param{{"dst", "*float32"}, {"gate", "*float32"}, {"up", "*float32"}, {"n", "int"}}, "")
+	load := w.fn("siluMul", []param{{"dst", "*float32"}, {"gate", "*float32"}, {"up", "*float32"}, {"n", "int"}, {"table", "*expConstants"}}, "")
 	load("dst", "DI")
 	load("gate", "SI")
 	load("up", "BX")
+	load("table", "DX")
 	load("n", "CX")
 	w.op("SHRQ", 4, "CX")
 	w.constant(0x80000000, 6)
