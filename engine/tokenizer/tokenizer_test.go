@@ -156,6 +156,29 @@ func TestControl(t *testing.T) {
 	}
 }
 
+// Of added tokens at one place the longest is found, of those that Encode looks for.
+func TestLongest(t *testing.T) {
+	md := tiny()
+	tokens, _ := md.Texts("tokenizer.ggml.tokens")
+	types, _ := md.Lookup("tokenizer.ggml.token_type")
+	md.Set("tokenizer.ggml.tokens", append(tokens, "<word><|end|>", "<word><"))
+	md.Set("tokenizer.ggml.token_type", append(types.([]int32), int32(Control), int32(UserDefined)))
+	tok, err := FromGGUF(md)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const text = "<word><word><|end|>"
+	if got, want := tok.Encode(text, true), []int32{261, 'w', 'o', 'r', 'd', '>', 257}; !slices.Equal(got, want) {
+		t.Errorf("special: got %v, want %v", got, want)
+	}
+	if got, want := tok.Encode("<word><|end|>", true), []int32{260}; !slices.Equal(got, want) {
+		t.Errorf("special: got %v, want %v", got, want)
+	}
+	if got, want := tok.Encode("<word><|end|>", false), []int32{261, '|', 'e', 'n', 'd', '|', '>'}; !slices.Equal(got, want) {
+		t.Errorf("not special: got %v, want %v", got, want)
+	}
+}
+
 func TestToken(t *testing.T) {
 	tok, _ := load(t, "demo")
 	if tok.Size() != 8165 {
