@@ -29,7 +29,7 @@ var avx2 = simd{
 		gguf.Q4_K: unpackQ4KAVX2, gguf.Q5_K: unpackQ5KAVX2, gguf.Q6_K: unpackQ6KAVX2,
 	},
 	mul: [...]func(*float32, *tile, unsafe.Pointer, int, int, int, *byte, int){
-		gguf.Q8_0: mul32AVX2, gguf.Q4_0: mul32AVX2,
+		gguf.Q8_0: mulQ8_0AVX2, gguf.Q4_0: mulQ4_0AVX2,
 		gguf.Q4_K: mulQ45KAVX2, gguf.Q5_K: mulQ45KAVX2, gguf.Q6_K: mulQ6KAVX2,
 	},
 	storeTile: storeTileAVX2,

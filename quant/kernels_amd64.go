@@ -20,7 +20,10 @@ func unpackQ5KAVX2(t *tile, w *byte, stride int, blocks int)
 func unpackQ6KAVX2(t *tile, w *byte, stride int, blocks int)
 
 //go:noescape
-func mul32AVX2(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, lines int)
+func mulQ8_0AVX2(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, lines int)
+
+//go:noescape
+func mulQ4_0AVX2(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, lines int)
 
 //go:noescape
 func mulQ45KAVX2(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, lines int)

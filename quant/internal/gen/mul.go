@@ -21,7 +21,12 @@ var mulParams = []param{{"acc", "*float32"}, {"t", "*tile"}, {"a", "unsafe.Point
 // A few activation rows are taken at once, so that a vector of weights is loaded once for them. Register i is
 // an integer sum for row i, total+i its sum over the sub-blocks of a k type, chain+i its chain.
 func (w *writer) mulKernels() {
-	w.mul32()
+	if w.lanes == 16 {
+		w.mul32("mul32", w.dotBytes32)
+	} else {
+		w.mul32("mulQ8_0", w.dotSigned32)
+		w.mul32("mulQ4_0", w.dotNibbles32)
+	}
 	w.mul256("mulQ45K", 32, actSum32, true)
 	w.mul256("mulQ6K", 16, actSum16, false)
 }
@@ -102,9 +107,10 @@ func (w *writer) withBroadcast(name, dword string, src, dst vec) {
 	}
 }
 
-// mul32 multiplies q8_0 and q4_0 tiles, one block of 32 after the other.
-func (w *writer) mul32() {
-	w.mulFn("mul32", func(load func(param, reg string), n int) {
+// mul32 multiplies q8_0 and q4_0 tiles, one block of 32 after the other. dots computes the integer sums; DI+actBias
+// is -128 times the sum of the activations, ones holds 1 in all words (AVX2).
+func (w *writer) mul32(name string, dots func(n int)) {
+	w.mulFn(name, func(load func(param, reg string), n int) {
 		load("blocks", "BX")
 		w.op("LEAQ", w.tile(tileScale), "R12")
 		if w.lanes == 8 {
@@ -115,7 +121,7 @@ func (w *writer) mul32() {
 		w.op("MOVQ", "SI", "DI")
 		w.loop("BX", func() {
 			w.prefetch(load)
-			w.dots32(n)
+			dots(n)
 			w.op("VMOVUPS", "(R12)", scale)
 			each(n, func(i vec) {
 				w.op("VCVTDQ2PS", i, i)
@@ -132,15 +138,17 @@ func (w *writer) mul32() {
 	})
 }
 
-// dots32 computes the integer sums of a block of 32 signed weights.
-func (w *writer) dots32(n int) {
-	if w.lanes == 16 { // weights are w+128: the sums begin at -128 * the sum of the activations
-		each(n, func(i vec) { w.op("VPBROADCASTD", rowFrom("(DI)", int(i), actBias), i) })
-		w.dotBytes(n, 8)
-		return
-	}
+// dotBytes32 takes weights as w+128, by VNNI.
+func (w *writer) dotBytes32(n int) {
+	each(n, func(i vec) { w.op("VPBROADCASTD", rowFrom("(DI)", int(i), actBias), i) })
+	w.dotBytes(n, 8)
+}
+
+// dotSigned32 takes weights as they are, by AVX2: |w| times a with the sign of w. Sums of pairs stay below
+// 2 * 128 * 127.
+func (w *writer) dotSigned32(n int) {
 	each(n, func(i vec) { w.op("VPXOR", i, i, i) })
-	for k := range 8 { // sums of |w| * (sign(w)*a) in pairs stay below 2 * 128 * 127
+	for k := range 8 {
 		w.op("VMOVDQU", w.tile(k), weights)
 		w.op("VPABSB", weights, abs)
 		each(n, func(i vec) {
@@ -149,6 +157,33 @@ func (w *writer) dots32(n int) {
 			w.op("VPMADDUBSW", temp, abs, temp)
 			w.op("VPMADDWD", ones, temp, temp)
 			w.op("VPADDD", temp, i, i)
+		})
+	}
+}
+
+// dotNibbles32 takes weights as w+8, by AVX2. Sums of 8 pairs stay below 8 * 2 * 15 * 127.
+func (w *writer) dotNibbles32(n int) {
+	w.dotPairs(n, 0, 8)
+	each(n, func(i vec) {
+		w.op("VPMADDWD", ones, i, i)
+		w.op("VPBROADCASTD", rowFrom("(DI)", int(i), actBias), temp)
+		w.op("VPSRAD", 4, temp, temp) // -8 * the sum of the activations
+		w.op("VPADDD", temp, i, i)
+	})
+}
+
+// dotPairs sums the products of unsigned weights, dwords from <= k < to, to words, by AVX2.
+func (w *writer) dotPairs(n, from, to int) {
+	for k := from; k < to; k++ {
+		w.op("VMOVDQU", w.tile(k), weights)
+		each(n, func(i vec) {
+			w.op("VPBROADCASTD", row(int(i), 4*k), temp)
+			if k == from {
+				w.op("VPMADDUBSW", temp, weights, i)
+				return
+			}
+			w.op("VPMADDUBSW", temp, weights, temp)
+			w.op("VPADDW", temp, i, i)
 		})
 	}
 }
@@ -229,20 +264,11 @@ func (w *writer) mul256(name string, values, sums int, mins bool) {
 // scaledBytes adds to the totals the products of 4*dwords unsigned weights times the scale, by AVX2. The sums
 // of pairs stay below 2 * 31 * 127 in q5_k and 2 * 63 * 127 in q6_k, so that 4 or 2 of them fit an int16.
 func (w *writer) scaledBytes(n, dwords int) {
-	for k := range dwords {
-		w.op("VMOVDQU", w.tile(k), weights)
+	for half := range 2 {
+		w.dotPairs(n, half*dwords/2, (half+1)*dwords/2)
 		each(n, func(i vec) {
-			w.op("VPBROADCASTD", row(int(i), 4*k), temp)
-			if k%(dwords/2) == 0 {
-				w.op("VPMADDUBSW", temp, weights, i)
-				return
-			}
-			w.op("VPMADDUBSW", temp, weights, temp)
-			w.op("VPADDW", temp, i, i)
-			if k%(dwords/2) == dwords/2-1 {
-				w.op("VPMADDWD", scale, i, i)
-				w.op("VPADDD", i, w.total()+i, w.total()+i)
-			}
+			w.op("VPMADDWD", scale, i, i)
+			w.op("VPADDD", i, w.total()+i, w.total()+i)
 		})
 	}
 }

@@ -17,30 +17,28 @@ var unpackParams = []param{{"t", "*tile"}, {"w", "*byte"}, {"stride", "int"}, {"
 // The kernels that unpack(t, w, stride, blocks) a tile from the weights at w, rows stride bytes apart:
 // one block of a k type, or up to 8 blocks of the others.
 func (w *writer) unpackKernels() {
-	w.unpack32("unpackQ8_0", 34, func() {
+	w.unpack32("unpackQ8_0", 34, 0x80808080, func() {
 		w.chunk32(2)
 		for k, v := range chunkOut {
-			if w.lanes == 16 {
+			if w.lanes == 16 { // AVX-512 multiplies q+128, AVX2 q
 				w.op("VPXOR", vec(15), v, v)
 			}
 			w.storeW(v, k)
 		}
-	}, 0x80808080) // AVX-512 multiplies unsigned weights, q+128
-	bias := uint32(0x78787878) // 120: from 0..15 to q+128
-	if w.lanes == 8 {
-		bias = 0xf8f8f8f8 // -8: AVX2 multiplies signed weights
-	}
-	w.unpack32("unpackQ4_0", 18, func() {
+	})
+	w.unpack32("unpackQ4_0", 18, 0x78787878, func() {
 		w.chunk16(2)
 		w.constant(0x0f0f0f0f, 14)
 		for c := range 4 {
 			w.nibbles(vec(c), 14, 4, 5)
-			w.op("VPADDB", vec(15), vec(4), vec(4))
-			w.op("VPADDB", vec(15), vec(5), vec(5))
-			w.storeW(4, c)
-			w.storeW(5, 4+c)
+			for half, v := range []vec{4, 5} {
+				if w.lanes == 16 { // from q+8 to q+128
+					w.op("VPADDB", vec(15), v, v)
+				}
+				w.storeW(v, 4*half+c)
+			}
 		}
-	}, bias)
+	})
 	w.unpackQ4K()
 	w.unpackQ5K()
 	w.unpackQ6K()
@@ -62,7 +60,7 @@ func (w *writer) tile(i int) string { return mem(i*w.bytes(), "(DX)") }
 func (w *writer) storeW(v vec, i int) { w.op("VMOVDQU", v, w.tile(tileW+i)) }
 
 // unpack32 loops over blocks of 32 values that begin with their scale. The constant is in vec(15) for body.
-func (w *writer) unpack32(name string, block int, body func(), constant uint32) {
+func (w *writer) unpack32(name string, block int, constant uint32, body func()) {
 	load := w.begin(name)
 	load("blocks", "CX")
 	w.op("LEAQ", w.tile(tileScale), "BX")
