@@ -4,6 +4,9 @@ package quant
 
 import "unsafe"
 
+// tile is a group of the weights of several rows, unpacked to bytes: see internal/gen/unpack.go.
+type tile [98 * 64]byte
+
 //go:noescape
 func unpackQ8_0AVX2(t *tile, w *byte, stride int, blocks int)
 
@@ -69,6 +72,42 @@ func siluMulAVX2(dst *float32, gate *float32, up *float32, n int, table *expCons
 
 //go:noescape
 func storeTileAVX2(y *float32, stride int, acc *float32, n int, add bool)
+
+//go:noescape
+func axpyRowsF32x1AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+
+//go:noescape
+func axpyRowsF32x2AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+
+//go:noescape
+func axpyRowsF32x3AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+
+//go:noescape
+func axpyRowsF32x4AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+
+//go:noescape
+func axpyRowsF16x1AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+
+//go:noescape
+func axpyRowsF16x2AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+
+//go:noescape
+func axpyRowsF16x3AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+
+//go:noescape
+func axpyRowsF16x4AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+
+//go:noescape
+func axpyRowsBF16x1AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+
+//go:noescape
+func axpyRowsBF16x2AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+
+//go:noescape
+func axpyRowsBF16x3AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+
+//go:noescape
+func axpyRowsBF16x4AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
 
 //go:noescape
 func quantizeAct256AVX2(dst *act256, x *float32, n int)
@@ -156,3 +195,39 @@ func siluMulAVX512(dst *float32, gate *float32, up *float32, n int, table *expCo
 
 //go:noescape
 func storeTileAVX512(y *float32, stride int, acc *float32, n int, add bool)
+
+//go:noescape
+func axpyRowsF32x1AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+
+//go:noescape
+func axpyRowsF32x2AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+
+//go:noescape
+func axpyRowsF32x3AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+
+//go:noescape
+func axpyRowsF32x4AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+
+//go:noescape
+func axpyRowsF16x1AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+
+//go:noescape
+func axpyRowsF16x2AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+
+//go:noescape
+func axpyRowsF16x3AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+
+//go:noescape
+func axpyRowsF16x4AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+
+//go:noescape
+func axpyRowsBF16x1AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+
+//go:noescape
+func axpyRowsBF16x2AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+
+//go:noescape
+func axpyRowsBF16x3AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+
+//go:noescape
+func axpyRowsBF16x4AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)

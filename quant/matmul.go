@@ -17,6 +17,7 @@ type kernels struct {
 	dotF16   func(x []float32, y []uint16) float32
 	axpy     func(y []float32, a float32, x []float32)
 	axpyF16  func(y []float32, a float32, x []uint16)
+	axpyRows func(r weightedRows)
 	expSlice func(dst, x []float32)
 	siluMul  func(dst, gate, up []float32)
 }
@@ -30,6 +31,7 @@ var portable = kernels{
 	dotF16:   dotF16,
 	axpy:     axpy,
 	axpyF16:  axpyF16,
+	axpyRows: axpyRowsPortable,
 	expSlice: expSlice,
 	siluMul:  siluMul,
 }

@@ -154,19 +154,11 @@ func unpackQ6K(b *block256, w []byte) {
 // dotsFloat is dots32 for f32, f16 and bf16 weights.
 func (p *product) dotsFloat(acc []float32, r, first int) {
 	w := p.row(r)
-	_, bytes := p.t.Block()
 	var l [rowsAtOnce]lanes
 	var buf [group]float32
 	for k := 0; k < p.a.k; k += group {
 		x := buf[:min(group, p.a.k-k)]
-		switch w := w[k*bytes:]; p.t {
-		case gguf.F32:
-			dequantizeF32(x, w)
-		case gguf.F16:
-			dequantizeF16(x, w)
-		case gguf.BF16:
-			dequantizeBF16(x, w)
-		}
+		loadFloats(p.t, x, w, k)
 		for i := range acc {
 			l[i].add(x, p.a.x[(first+i)*p.a.k+k:])
 		}

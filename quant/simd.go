@@ -11,10 +11,6 @@ import (
 
 //go:generate go run ./internal/gen
 
-// tile is a group of the weights of several rows, unpacked to bytes; the generator of the kernels has its
-// layout.
-type tile [98 * 64]byte
-
 // simd holds the assembly kernels of an instruction set with vectors of so many float32 lanes. Pointers are to
 // the first of the values, strides between rows are in bytes, lengths in values.
 type simd struct {
@@ -32,6 +28,9 @@ type simd struct {
 	// multiple of 16.
 	mulFloat [gguf.BF16 + 1][]mulFloat
 
+	// axpyRows[t][n-1] adds rows of v, each times its p, to n rows of y; n is at most 4, width a multiple of 16.
+	axpyRows [gguf.BF16 + 1][]axpyRows
+
 	// Lengths are positive multiples of 16.
 	dot      func(x, y *float32, n int) float32
 	dotF16   func(x *float32, y *uint16, n int) float32
@@ -42,6 +41,8 @@ type simd struct {
 }
 
 type mulFloat func(y *float32, yStride int, w *byte, wStride int, x *float32, xStride, k, tiles int, add bool)
+
+type axpyRows func(y *float32, yStride int, p *float32, pStride int, v *byte, vStride, rows, width int)
 
 // expConstants are what the kernels of Exp need, in their order.
 type expConstants [12]float32
@@ -81,6 +82,7 @@ func (s *simd) kernels(name string) *kernels {
 			}
 			axpyF16(y[n:], a, x[n:])
 		},
+		axpyRows: s.addRows,
 		expSlice: func(dst, x []float32) {
 			n := len(x) &^ 15
 			if n > 0 {
@@ -214,6 +216,17 @@ func (s *simd) matmulFloat(p product, buf *scratch) {
 				}
 			}
 		}
+	}
+}
+
+func (s *simd) addRows(r weightedRows) {
+	if r.width%16 != 0 || r.rows == 0 {
+		axpyRowsPortable(r)
+		return
+	}
+	for i := 0; i < r.n; i += 4 {
+		n := min(4, r.n-i)
+		s.axpyRows[r.t][n-1](&r.y[i*r.yStride], 4*r.yStride, &r.p[i*r.pStride], 4*r.pStride, &r.v[0], r.rowBytes, r.rows, r.width)
 	}
 }
 

@@ -55,9 +55,6 @@ func (w *writer) floatKernel(name string, bytes, columns int) {
 	acc := func(row, column, part int) vec { return vec((column*m+row)*w.parts() + part) }
 	weight := acc(0, columns, 0)
 	x := weight + vec(m)
-	address := func(base, stride, stride3 string, i, offset int) string {
-		return mem(offset, base+[]string{"", "(" + stride + "*1)", "(" + stride + "*2)", "(" + stride3 + "*1)"}[i])
-	}
 	w.loop("BX", func() {
 		for i := range weight {
 			w.op("VXORPS", i, i, i)
@@ -69,10 +66,10 @@ func (w *writer) floatKernel(name string, bytes, columns int) {
 		w.loop("CX", func() {
 			for p := range w.parts() {
 				for i := range m {
-					w.loadFloats(name, address("(AX)", "R8", "R9", i, p*w.lanes*bytes), weight+vec(i))
+					w.loadFloats(name, fourFrom("(AX)", "R8", "R9", i, p*w.lanes*bytes), weight+vec(i))
 				}
 				for c := range columns {
-					w.op("VMOVUPS", address("(DX)", "R10", "R11", c, p*w.bytes()), x)
+					w.op("VMOVUPS", fourFrom("(DX)", "R10", "R11", c, p*w.bytes()), x)
 					for i := range m {
 						w.op("VFMADD231PS", x, weight+vec(i), acc(i, c, p))
 					}

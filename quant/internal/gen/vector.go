@@ -11,6 +11,11 @@ func (w *writer) vectorKernels() {
 	w.expSlice()
 	w.siluMul()
 	w.storeTile()
+	for _, e := range elements {
+		for n := range 4 {
+			w.axpyRows(e.name, e.bytes, n+1)
+		}
+	}
 }
 
 func (w *writer) dot(name, element, typ string, bytes int) {
@@ -160,5 +165,60 @@ func (w *writer) storeTile() {
 		w.op("ADDQ", w.bytes(), "SI")
 		w.op("ADDQ", "R8", "DI")
 	})
+	w.ret()
+}
+
+var rowsParams = []param{{"y", "*float32"}, {"yStride", "int"}, {"p", "*float32"}, {"pStride", "int"},
+	{"v", "*byte"}, {"vStride", "int"}, {"rows", "int"}, {"width", "int"}}
+
+// axpyRows adds rows of v, each times its p, to n rows of y. Strides are in bytes; width is a multiple of 16.
+func (w *writer) axpyRows(name string, bytes, n int) {
+	load := w.fn(fmt.Sprintf("axpyRows%sx%d", name, n), rowsParams, "")
+	load("y", "DI")
+	load("yStride", "R8")
+	load("pStride", "R10")
+	load("v", "SI")
+	load("vStride", "R12")
+	load("width", "CX")
+	w.op("LEAQ", "(R8)(R8*2)", "R9")
+	w.op("LEAQ", "(R10)(R10*2)", "R11")
+	units := map[int][]int{8: {1}, 16: {4, 1}}[w.lanes] // columns at once, in 16
+	for _, unit := range units {
+		parts := unit * w.parts()
+		y := func(i, part int) vec { return vec(i*parts + part) }
+		p := func(i int) vec { return y(n, i) }
+		v := p(n)
+		again, next := w.label(), w.label()
+		w.place(again)
+		w.op("CMPQ", "CX", 16*unit)
+		w.op("JLT", next)
+		each(n, func(i vec) {
+			for part := range parts {
+				w.op("VMOVUPS", fourFrom("(DI)", "R8", "R9", int(i), part*w.bytes()), y(int(i), part))
+			}
+		})
+		load("p", "DX")
+		load("rows", "BX")
+		w.op("MOVQ", "SI", "AX")
+		w.loop("BX", func() {
+			each(n, func(i vec) { w.op("VBROADCASTSS", fourFrom("(DX)", "R10", "R11", int(i), 0), p(int(i))) })
+			for part := range parts {
+				w.loadFloats(name, mem(part*w.lanes*bytes, "(AX)"), v)
+				each(n, func(i vec) { w.op("VFMADD231PS", v, p(int(i)), y(int(i), part)) })
+			}
+			w.op("ADDQ", "R12", "AX")
+			w.op("ADDQ", 4, "DX")
+		})
+		each(n, func(i vec) {
+			for part := range parts {
+				w.op("VMOVUPS", y(int(i), part), fourFrom("(DI)", "R8", "R9", int(i), part*w.bytes()))
+			}
+		})
+		w.op("ADDQ", 64*unit, "DI")
+		w.op("ADDQ", 16*unit*bytes, "SI")
+		w.op("SUBQ", 16*unit, "CX")
+		w.op("JMP", again)
+		w.place(next)
+	}
 	w.ret()
 }

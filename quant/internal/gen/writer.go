@@ -151,6 +151,11 @@ func rowFrom(base string, r, offset int) string {
 	return mem(offset, base+[...]string{"", "(R8*1)", "(R8*2)", "(R9*1)", "(R8*4)", "(R10*1)", "(R9*2)", "(R11*1)"}[r])
 }
 
+// fourFrom is the operand at the offset in row r, less than 4, given the registers of a stride and 3 strides.
+func fourFrom(base, stride, stride3 string, r, offset int) string {
+	return mem(offset, base+[...]string{"", "(" + stride + "*1)", "(" + stride + "*2)", "(" + stride3 + "*1)"}[r])
+}
+
 // advance moves the base registers of the rows.
 func (w *writer) advance(bytes int) {
 	w.op("ADDQ", bytes, "SI")
