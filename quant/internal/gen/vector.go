@@ -182,8 +182,11 @@ func (w *writer) axpyRows(name string, bytes, n int) {
 	load("width", "CX")
 	w.op("LEAQ", "(R8)(R8*2)", "R9")
 	w.op("LEAQ", "(R10)(R10*2)", "R11")
-	units := map[int][]int{8: {1}, 16: {4, 1}}[w.lanes] // columns at once, in 16
-	for _, unit := range units {
+	unit := 4 // columns at once, in 16
+	if w.lanes == 8 {
+		unit /= n // for want of registers
+	}
+	for ; unit > 0; unit /= 2 {
 		parts := unit * w.parts()
 		y := func(i, part int) vec { return vec(i*parts + part) }
 		p := func(i int) vec { return y(n, i) }
