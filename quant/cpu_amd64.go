@@ -1,8 +1,6 @@
 package quant
 
 import (
-	"unsafe"
-
 	"golang.org/x/sys/cpu"
 
 	"orthrus/gguf"
@@ -24,13 +22,12 @@ func available() []*kernels {
 
 var avx2 = simd{
 	lanes: 8,
-	unpack: [...]func(*tile, *byte, int, int){
-		gguf.Q8_0: unpackQ8_0AVX2, gguf.Q4_0: unpackQ4_0AVX2,
-		gguf.Q4_K: unpackQ4KAVX2, gguf.Q5_K: unpackQ5KAVX2, gguf.Q6_K: unpackQ6KAVX2,
-	},
-	mul: [...]func(*float32, *tile, unsafe.Pointer, int, int, int, *byte, int){
-		gguf.Q8_0: mulQ8_0AVX2, gguf.Q4_0: mulQ4_0AVX2,
-		gguf.Q4_K: mulQ45KAVX2, gguf.Q5_K: mulQ45KAVX2, gguf.Q6_K: mulQ6KAVX2,
+	quantized: [...]quantKernels{
+		gguf.Q8_0: {unpackQ8_0AVX2, mulQ8_0AVX2, 8, 8},
+		gguf.Q4_0: {unpackQ4_0AVX2, mulQ4_0AVX2, 8, 8},
+		gguf.Q4_K: {unpackQ4KAVX2, mulQ45KAVX2, 4, 8},
+		gguf.Q5_K: {unpackQ5KAVX2, mulQ45KAVX2, 5, 8},
+		gguf.Q6_K: {unpackQ6KAVX2, mulQ6KAVX2, 6, 16},
 	},
 	storeTile: storeTileAVX2,
 	mulFloat: [...][]mulFloat{
@@ -48,13 +45,12 @@ var avx2 = simd{
 
 var avx512 = simd{
 	lanes: 16,
-	unpack: [...]func(*tile, *byte, int, int){
-		gguf.Q8_0: unpackQ8_0AVX512, gguf.Q4_0: unpackQ4_0AVX512,
-		gguf.Q4_K: unpackQ4KAVX512, gguf.Q5_K: unpackQ5KAVX512, gguf.Q6_K: unpackQ6KAVX512,
-	},
-	mul: [...]func(*float32, *tile, unsafe.Pointer, int, int, int, *byte, int){
-		gguf.Q8_0: mul32AVX512, gguf.Q4_0: mul32AVX512,
-		gguf.Q4_K: mulQ45KAVX512, gguf.Q5_K: mulQ45KAVX512, gguf.Q6_K: mulQ6KAVX512,
+	quantized: [...]quantKernels{
+		gguf.Q8_0: {unpackQ8_0AVX512, mul32AVX512, 8, 8},
+		gguf.Q4_0: {unpackQ4_0AVX512, mul32AVX512, 8, 8},
+		gguf.Q4_K: {unpackQ4KAVX512, mulQ45KAVX512, 4, 8},
+		gguf.Q5_K: {unpackQ5KAVX512, mulQ45KAVX512, 5, 8},
+		gguf.Q6_K: {unpackQ6KAVX512, mulQ6KAVX512, 6, 16},
 	},
 	storeTile: storeTileAVX512,
 	mulFloat: [...][]mulFloat{

@@ -8,19 +8,19 @@ import "unsafe"
 type tile [98 * 64]byte
 
 //go:noescape
-func unpackQ8_0AVX2(t *tile, w *byte, stride int, blocks int)
+func unpackQ8_0AVX2(t *tile, w *byte, stride int, blocks int, ahead *byte, lines int)
 
 //go:noescape
-func unpackQ4_0AVX2(t *tile, w *byte, stride int, blocks int)
+func unpackQ4_0AVX2(t *tile, w *byte, stride int, blocks int, ahead *byte, lines int)
 
 //go:noescape
-func unpackQ4KAVX2(t *tile, w *byte, stride int, blocks int)
+func unpackQ4KAVX2(t *tile, w *byte, stride int, blocks int, ahead *byte, lines int)
 
 //go:noescape
-func unpackQ5KAVX2(t *tile, w *byte, stride int, blocks int)
+func unpackQ5KAVX2(t *tile, w *byte, stride int, blocks int, ahead *byte, lines int)
 
 //go:noescape
-func unpackQ6KAVX2(t *tile, w *byte, stride int, blocks int)
+func unpackQ6KAVX2(t *tile, w *byte, stride int, blocks int, ahead *byte, lines int)
 
 //go:noescape
 func mulQ8_0AVX2(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, lines int)
@@ -116,19 +116,19 @@ func quantizeAct256AVX2(dst *act256, x *float32, n int)
 func quantizeAct32AVX2(dst *act32, x *float32, n int)
 
 //go:noescape
-func unpackQ8_0AVX512(t *tile, w *byte, stride int, blocks int)
+func unpackQ8_0AVX512(t *tile, w *byte, stride int, blocks int, ahead *byte, lines int)
 
 //go:noescape
-func unpackQ4_0AVX512(t *tile, w *byte, stride int, blocks int)
+func unpackQ4_0AVX512(t *tile, w *byte, stride int, blocks int, ahead *byte, lines int)
 
 //go:noescape
-func unpackQ4KAVX512(t *tile, w *byte, stride int, blocks int)
+func unpackQ4KAVX512(t *tile, w *byte, stride int, blocks int, ahead *byte, lines int)
 
 //go:noescape
-func unpackQ5KAVX512(t *tile, w *byte, stride int, blocks int)
+func unpackQ5KAVX512(t *tile, w *byte, stride int, blocks int, ahead *byte, lines int)
 
 //go:noescape
-func unpackQ6KAVX512(t *tile, w *byte, stride int, blocks int)
+func unpackQ6KAVX512(t *tile, w *byte, stride int, blocks int, ahead *byte, lines int)
 
 //go:noescape
 func mul32AVX512(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, lines int)

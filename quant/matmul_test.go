@@ -397,9 +397,9 @@ func TestMatMulAllocates(t *testing.T) {
 }
 
 func BenchmarkMatMul(b *testing.B) {
-	// All processors take part (-cpu 1 for one). The matrices of one benchmark are 64 MiB together, beyond the
+	// All processors take part (-cpu 1 for one). The matrices of one benchmark are 256 MiB together, beyond the
 	// caches; each call takes the next one.
-	const rows, k, memory = 6144, 2048, 64 << 20
+	const rows, k, memory = 6144, 2048, 256 << 20
 	r := rand.New(rand.NewPCG(1, 1))
 	for _, typ := range productTypes {
 		size, _ := typ.RowBytes(k)

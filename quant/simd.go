@@ -16,12 +16,7 @@ import (
 type simd struct {
 	lanes int
 
-	// unpack fills a tile, one row a lane, from weights of a quantized type: one block of 256 values of every
-	// row, or up to 8 blocks of 32.
-	unpack [gguf.Q6_K + 1]func(t *tile, w *byte, stride, blocks int)
-	// mul continues the chains of n activation rows, a vector each, with the products of the tile. In every step,
-	// of lanes/2 activation rows and 32 values (q6_k: 16), it prefetches so many more cache lines from ahead on.
-	mul [gguf.Q6_K + 1]func(acc *float32, t *tile, a unsafe.Pointer, stride, n, blocks int, ahead *byte, lines int)
+	quantized [gguf.Q6_K + 1]quantKernels
 	// storeTile stores n vectors to rows of y, or adds them.
 	storeTile func(y *float32, stride int, acc *float32, n int, add bool)
 	// mulFloat[t][n-1] multiplies tiles of lanes/4 weight rows by n activation rows; n is at most lanes/4, k a
@@ -38,6 +33,17 @@ type simd struct {
 	axpyF16  func(y *float32, x *uint16, n int, a float32)
 	expSlice func(dst, x *float32, n int, table *expConstants)
 	siluMul  func(dst, gate, up *float32, n int, table *expConstants)
+}
+
+// quantKernels are the kernels of a quantized type. Both prefetch a number of cache lines from ahead on, in every
+// step of theirs.
+type quantKernels struct {
+	// unpack fills a tile, one row a lane, from one block of 256 values of every row, or up to 8 blocks of 32.
+	unpack func(t *tile, w *byte, stride, blocks int, ahead *byte, lines int)
+	// mul continues the chains of n activation rows, a vector each, with the products of the tile. Only lanes/2
+	// rows together take steps.
+	mul                   func(acc *float32, t *tile, a unsafe.Pointer, stride, n, blocks int, ahead *byte, lines int)
+	unpackSteps, mulSteps int
 }
 
 type mulFloat func(y *float32, yStride int, w *byte, wStride int, x *float32, xStride, k, tiles int, add bool)
@@ -134,7 +140,7 @@ func (s *simd) matmul(p product) {
 }
 
 func (s *simd) matmulQuantized(p product, buf *scratch) {
-	unpack, mul := s.unpack[p.t], s.mul[p.t]
+	kern := &s.quantized[p.t]
 	elems, blockBytes := p.t.Block()
 	groups := p.a.groups()
 	groupBytes := group / elems * blockBytes
@@ -144,18 +150,20 @@ func (s *simd) matmulQuantized(p product, buf *scratch) {
 
 	for r := p.from; r < p.to; r += s.lanes {
 		first := min(r, rows-s.lanes)
-		ahead := min(first+2*s.lanes, rows-s.lanes) // the rows of a tile lie together: fetch the next but one
+		next := min(first+s.lanes, rows-s.lanes) // the tile to prefetch, whose rows lie together
 		for i := 0; i < p.a.rows; i += rowsAtOnce {
 			n := min(rowsAtOnce, p.a.rows-i)
 			acc := buf.acc[:n*s.lanes]
 			clear(acc)
-			lines := s.lines(p.t, n, groupBytes*s.lanes)
+			steps := kern.unpackSteps + n/(s.lanes/2)*kern.mulSteps
+			lines := (groupBytes*s.lanes/64 + steps - 1) / steps
 			for g := range groups {
 				blocks := min(group, p.a.k-g*group) / elems
 				at := g * groupBytes
-				unpack(&buf.tile, &p.w[first*p.rowBytes+at], p.rowBytes, blocks)
-				mul(&acc[0], &buf.tile, unsafe.Add(base, i*stride+g*actBytes), stride, n, blocks,
-					&p.w[ahead*p.rowBytes+at*s.lanes], lines)
+				ahead := next*p.rowBytes + at*s.lanes
+				kern.unpack(&buf.tile, &p.w[first*p.rowBytes+at], p.rowBytes, blocks, &p.w[ahead], lines)
+				ahead = min(ahead+64*lines*kern.unpackSteps, len(p.w)-1)
+				kern.mul(&acc[0], &buf.tile, unsafe.Add(base, i*stride+g*actBytes), stride, n, blocks, &p.w[ahead], lines)
 			}
 			if r == first && r+s.lanes <= p.to {
 				s.storeTile(&p.y[i*p.stride+r], 4*p.stride, &acc[0], n, p.add)
@@ -168,17 +176,6 @@ func (s *simd) matmulQuantized(p product, buf *scratch) {
 			}
 		}
 	}
-}
-
-// lines returns how many cache lines mul has to prefetch in every step, with n activation rows, to fetch so many
-// bytes.
-func (s *simd) lines(t gguf.Type, n, bytes int) int {
-	atOnce := s.lanes / 2 // activation rows of a step
-	steps := 8 * ((n + atOnce - 1) / atOnce)
-	if t == gguf.Q6_K {
-		steps *= 2
-	}
-	return (bytes/64 + steps - 1) / steps
 }
 
 // group returns the address and the bytes of group g of int8 activations.

@@ -15,8 +15,9 @@ var mulParams = []param{{"acc", "*float32"}, {"t", "*tile"}, {"a", "unsafe.Point
 	{"ahead", "*byte"}, {"lines", "int"}}
 
 // The kernels that multiply a tile by a group of n activation rows, stride bytes apart: every vector of acc,
-// one for each activation row, takes the next steps of its chain. The tile has 8 blocks for the k types. All
-// the while they prefetch what follows ahead, so many cache lines for every block and few activation rows.
+// one for each activation row, takes the next steps of its chain. The tile has 8 blocks for the k types. In
+// every step, 32 (q6_k: 16) values of as many activation rows as are taken at once, they prefetch so many cache
+// lines from ahead on.
 //
 // A few activation rows are taken at once, so that a vector of weights is loaded once for them. Register i is
 // an integer sum for row i, total+i its sum over the sub-blocks of a k type, chain+i its chain.
@@ -85,13 +86,11 @@ func (w *writer) mulFn(name string, body func(load func(param, reg string), n in
 	w.ret()
 }
 
-// prefetch prefetches the next lines: steadily, since a burst would keep other loads waiting.
-func (w *writer) prefetch(load func(param, reg string)) {
-	load("lines", "R15")
-	w.loop("R15", func() {
-		w.op("PREFETCHT0", "(R14)")
-		w.op("ADDQ", 64, "R14")
-	})
+// step prefetches, unless the step is a short one of fewer rows.
+func (w *writer) step(load func(param, reg string), n int) {
+	if n == w.columns()[0] {
+		w.prefetch(load)
+	}
 }
 
 func (w *writer) accumulator(i vec) string { return mem(int(i)*w.bytes(), "(R13)") }
@@ -120,7 +119,7 @@ func (w *writer) mul32(name string, dots func(n int)) {
 		w.op("MOVQ", "SI", "AX") // SI moves along the values, DI along bias and d
 		w.op("MOVQ", "SI", "DI")
 		w.loop("BX", func() {
-			w.prefetch(load)
+			w.step(load, n)
 			dots(n)
 			w.op("VMOVUPS", "(R12)", scale)
 			each(n, func(i vec) {
@@ -205,7 +204,7 @@ func (w *writer) mul256(name string, values, sums int, mins bool) {
 		w.op("MOVQ", 256/values, "BX")
 		each(n, func(i vec) { w.op("VPXOR", w.total()+i, w.total()+i, w.total()+i) })
 		w.loop("BX", func() {
-			w.prefetch(load)
+			w.step(load, n)
 			w.op("VMOVDQU", "(R12)", scale)
 			if w.lanes == 16 {
 				each(n, func(i vec) { w.op("VPXOR", i, i, i) })

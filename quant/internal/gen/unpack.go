@@ -12,10 +12,11 @@ const (
 	tileSize  = tileHigh + 8
 )
 
-var unpackParams = []param{{"t", "*tile"}, {"w", "*byte"}, {"stride", "int"}, {"blocks", "int"}}
+var unpackParams = []param{{"t", "*tile"}, {"w", "*byte"}, {"stride", "int"}, {"blocks", "int"},
+	{"ahead", "*byte"}, {"lines", "int"}}
 
-// The kernels that unpack(t, w, stride, blocks) a tile from the weights at w, rows stride bytes apart:
-// one block of a k type, or up to 8 blocks of the others.
+// The kernels that unpack a tile from the weights at w, rows stride bytes apart: one block of a k type, or up to
+// 8 blocks of the others. In every step, a chunk of the row, they prefetch so many cache lines from ahead on.
 func (w *writer) unpackKernels() {
 	w.unpack32("unpackQ8_0", 34, 0x80808080, func() {
 		w.chunk32(2)
@@ -50,6 +51,7 @@ func (w *writer) begin(name string) (load func(param, reg string)) {
 	load("t", "DX")
 	load("w", "SI")
 	load("stride", "R8")
+	load("ahead", "R14")
 	w.rows()
 	return load
 }
@@ -66,6 +68,7 @@ func (w *writer) unpack32(name string, block int, constant uint32, body func()) 
 	w.op("LEAQ", w.tile(tileScale), "BX")
 	w.constant(constant, 15)
 	w.loop("CX", func() {
+		w.prefetch(load)
 		w.halves(0, 12)
 		w.op("VMOVUPS", vec(12), "(BX)")
 		body()
@@ -217,9 +220,10 @@ func (w *writer) storeScale(v, t vec, i int) {
 }
 
 func (w *writer) unpackQ4K() {
-	w.begin("unpackQ4K")
+	load := w.begin("unpackQ4K")
 	w.header()
 	for j := range 4 {
+		w.prefetch(load)
 		w.chunk32(16 + 32*j)
 		for k, v := range chunkOut {
 			w.nibbles(v, 14, 12, 13)
@@ -252,11 +256,13 @@ func (w *writer) storeHigh(offset int) {
 }
 
 func (w *writer) unpackQ5K() {
-	w.begin("unpackQ5K")
+	load := w.begin("unpackQ5K")
 	w.header()
+	w.prefetch(load)
 	w.storeHigh(16)
 	w.constant(0x10101010, 15)
 	for j := range 4 {
+		w.prefetch(load)
 		w.chunk32(48 + 32*j)
 		for k, v := range chunkOut {
 			w.nibbles(v, 14, 12, 13)
@@ -270,7 +276,7 @@ func (w *writer) unpackQ5K() {
 }
 
 func (w *writer) unpackQ6K() {
-	w.begin("unpackQ6K")
+	load := w.begin("unpackQ6K")
 	w.halves(208, 12)
 	w.op("VMOVUPS", vec(12), w.tile(tileD))
 	w.chunk16(192)
@@ -294,8 +300,10 @@ func (w *writer) unpackQ6K() {
 	w.constant(0x0f0f0f0f, 14)
 	w.constant(0x30303030, 15)
 	for half := range 2 {
+		w.prefetch(load)
 		w.storeHigh(128 + 32*half)
 		for part := range 2 { // values 32*part and 64+32*part of the half
+			w.prefetch(load)
 			w.chunk32(64*half + 32*part)
 			for k, v := range chunkOut {
 				w.nibbles(v, 14, 12, 13)

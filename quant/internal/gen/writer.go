@@ -163,3 +163,13 @@ func (w *writer) advance(bytes int) {
 		w.op("ADDQ", bytes, "DI")
 	}
 }
+
+// prefetch prefetches the next lines at R14. It is spread over the kernels, since a burst of prefetches fills the
+// queue of cache misses and keeps all other loads waiting.
+func (w *writer) prefetch(load func(param, reg string)) {
+	load("lines", "R15")
+	w.loop("R15", func() {
+		w.op("PREFETCHT0", "(R14)")
+		w.op("ADDQ", 64, "R14")
+	})
+}
