@@ -22,7 +22,7 @@ func choose(name string) (*kernels, error) {
 		}
 		names[i] = k.name
 	}
-	return all[0], fmt.Errorf("ORTHRUS_CPU=%s: this machine has %s", name, strings.Join(names, ", "))
+	return all[0], fmt.Errorf("ORTHRUS_CPU=%s is not available on this machine: use one of %s", name, strings.Join(names, ", "))
 }
 
 // CPU returns the name of the instruction set in use: the fastest that the machine has, unless the environment

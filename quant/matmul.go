@@ -50,7 +50,7 @@ type product struct {
 
 // MatMul computes y[i*stride+r] = dot(w[r], a[i]) for the weight rows from <= r < to and all rows i of a; with
 // add, the dot product is added to y. w holds whole rows of k values of type t, of which a has the form.
-// Different ranges of rows can be computed concurrently.
+// Different ranges of rows can be computed concurrently; they are fastest if they begin at multiples of 16.
 //
 // The bits of a dot product depend on w[r] and a[i] alone. In quantized types it is a chain of fused
 // multiply-adds over the blocks of the row in ascending order, whose terms are exact integers times one
@@ -69,7 +69,7 @@ func MatMul(y []float32, stride int, t gguf.Type, w []byte, k, from, to int, a *
 		panic("quant: " + err.Error())
 	}
 	if !a.Serves(t) || k != a.k || from < 0 || from > to || to > len(w)/rowBytes ||
-		a.rows > 0 && (to > stride || len(y)/stride < a.rows-1 || len(y)-(a.rows-1)*stride < to) {
+		a.rows > 0 && to > 0 && (to > stride || len(y)/stride < a.rows-1 || len(y)-(a.rows-1)*stride < to) {
 		panic(fmt.Sprintf("quant: rows [%d, %d) of %d bytes of %v, %d a row, do not multiply %d rows of %d into %d values at stride %d",
 			from, to, len(w), t, k, a.rows, a.k, len(y), stride))
 	}

@@ -374,7 +374,8 @@ func TestMatMulPanics(t *testing.T) {
 			f()
 		}()
 	}
-	MatMul(y[:4], 4, gguf.Q4_K, w, 256, 3, 3, &Act{form: form256, k: 256}, false) // nothing to do
+	MatMul(nil, 4, gguf.Q4_K, w, 256, 0, 3, &Act{form: form256, k: 256}, false) // no activations
+	MatMul(nil, 0, gguf.Q4_K, nil, 256, 0, 0, &a, false)                        // no weights
 }
 
 // The hot loop allocates nothing.
