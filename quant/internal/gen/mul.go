@@ -195,9 +195,9 @@ func (w *writer) dotBytes(n, dwords int) {
 	}
 }
 
-// mul256 multiplies tiles of a k type, whose weights have a scale for that many values. Further it sums the
-// products of the int16 in tilePairs and the activations' sums at the offset: those of minimums, or the
-// scales times 32 that q6_k weights, stored as w+32, have too much.
+// mul256 multiplies tiles of a k type that has a scale for every so many values. Besides, it multiplies the int16
+// in tilePairs by the activations' sums at the offset: minimums, or the scales of q6_k, whose weights are taken
+// as w+32 and whose total is therefore 32 times that product too large.
 func (w *writer) mul256(name string, values, sums int, mins bool) {
 	w.mulFn(name, func(load func(param, reg string), n int) {
 		w.op("LEAQ", w.tile(tileScale), "R12")
@@ -241,21 +241,22 @@ func (w *writer) mul256(name string, values, sums int, mins bool) {
 				w.op("VPSUBD", i, w.total()+i, w.total()+i)
 			})
 		}
+		dmin, chain := weights, abs // free by now
 		w.op("VMOVUPS", w.tile(tileD), scale)
 		if mins {
-			w.op("VMOVUPS", w.tile(tileDmin), weights)
+			w.op("VMOVUPS", w.tile(tileDmin), dmin)
 		}
 		each(n, func(i vec) {
 			w.op("VCVTDQ2PS", w.total()+i, w.total()+i)
 			w.withBroadcast("VMULPS", row(int(i), act256D), scale, temp)
-			w.op("VMOVUPS", w.accumulator(i), abs)
-			w.op("VFMADD231PS", w.total()+i, temp, abs)
+			w.op("VMOVUPS", w.accumulator(i), chain)
+			w.op("VFMADD231PS", w.total()+i, temp, chain)
 			if mins {
 				w.op("VCVTDQ2PS", i, i)
-				w.withBroadcast("VMULPS", row(int(i), act256D), weights, temp)
-				w.op("VFNMADD231PS", i, temp, abs)
+				w.withBroadcast("VMULPS", row(int(i), act256D), dmin, temp)
+				w.op("VFNMADD231PS", i, temp, chain)
 			}
-			w.op("VMOVUPS", abs, w.accumulator(i))
+			w.op("VMOVUPS", chain, w.accumulator(i))
 		})
 	})
 }
