@@ -3,6 +3,7 @@ package quant
 import (
 	"encoding/binary"
 	"encoding/json"
+	"hash/fnv"
 	"math"
 	"os"
 	"strings"
@@ -88,6 +89,51 @@ func TestQuantizeGolden(t *testing.T) {
 				t.Errorf("%v: row %d, byte %d is %#02x, want %#02x", typ, i/(len(want)/goldenRows), i%(len(want)/goldenRows), got[i], want[i])
 				break
 			}
+		}
+	}
+}
+
+// The k types choose their scales themselves: no row may be worse than ggml's by more than 1 %.
+func TestQuantizeErrorGolden(t *testing.T) {
+	g := readGolden(t)
+	for _, typ := range []gguf.Type{gguf.Q4_K, gguf.Q5_K, gguf.Q6_K} {
+		blocks := make([]byte, len(g.blocks[typ]))
+		Quantize(typ, blocks, g.input)
+		values := make([]float32, len(g.input))
+		Dequantize(typ, values, blocks)
+		for row := range goldenRows {
+			from, to := row*goldenCols, (row+1)*goldenCols
+			x := g.input[from:to]
+			got, want := squaredError(x, values[from:to]), squaredError(x, g.values[typ][from:to])
+			if !(got <= 1.01*want) {
+				t.Errorf("%v: row %d has a squared error of %g, ggml's has %g", typ, row, got, want)
+			}
+			t.Logf("%v: row %d: %.3f of ggml's squared error", typ, row, got/want)
+		}
+	}
+}
+
+func squaredError(x, y []float32) (sum float64) {
+	for i, v := range x {
+		e := float64(v) - float64(y[i])
+		sum += e * e
+	}
+	return sum
+}
+
+// No product may be fused with a sum, so that every machine writes the same blocks.
+func TestQuantizeSameEverywhere(t *testing.T) {
+	g := readGolden(t)
+	for _, c := range []struct {
+		typ  gguf.Type
+		want uint64
+	}{{gguf.Q4_K, 0x1c5ea07e97af9697}, {gguf.Q5_K, 0x2752433499953822}, {gguf.Q6_K, 0xe15b308c759f2694}} {
+		blocks := make([]byte, len(g.blocks[c.typ]))
+		Quantize(c.typ, blocks, g.input)
+		h := fnv.New64a()
+		h.Write(blocks)
+		if got := h.Sum64(); got != c.want {
+			t.Errorf("%v: the hash of the blocks is %#x, was %#x", c.typ, got, c.want)
 		}
 	}
 }

@@ -10,6 +10,23 @@ import "encoding/binary"
 //	16   q      128 bytes: byte 32*j+i holds q[64*j+i] in its low and q[64*j+32+i] in its high half
 const bytesQ4K = 144
 
+func quantizeQ4K(dst []byte, src []float32) {
+	var buf [superBlock]float32
+	var b affineBlock
+	for ; len(src) > 0; dst, src = dst[bytesQ4K:], src[superBlock:] {
+		x, _ := bounded(buf[:], src[:superBlock], maxAffine)
+		b.fit(x, 15)
+		b.putHeader(dst)
+		for j := range 4 {
+			lo, hi := b.q[64*j:][:32], b.q[64*j+32:][:32]
+			out := dst[16+32*j:][:32]
+			for i := range out {
+				out[i] = lo[i] | hi[i]<<4
+			}
+		}
+	}
+}
+
 func dequantizeQ4K(dst []float32, src []byte) {
 	for ; len(dst) > 0; dst, src = dst[superBlock:], src[bytesQ4K:] {
 		d := F16ToF32(binary.LittleEndian.Uint16(src))

@@ -11,6 +11,26 @@ import "encoding/binary"
 //	48   low    128 bytes: the low 4 bits of q, as in q4_k
 const bytesQ5K = 176
 
+func quantizeQ5K(dst []byte, src []float32) {
+	var buf [superBlock]float32
+	var b affineBlock
+	for ; len(src) > 0; dst, src = dst[bytesQ5K:], src[superBlock:] {
+		x, _ := bounded(buf[:], src[:superBlock], maxAffine)
+		b.fit(x, 31)
+		b.putHeader(dst)
+		high := dst[16:48]
+		clear(high)
+		for j := range 4 {
+			lo, hi := b.q[64*j:][:32], b.q[64*j+32:][:32]
+			out := dst[48+32*j:][:32]
+			for i := range out {
+				out[i] = lo[i]&15 | hi[i]<<4
+				high[i] |= (lo[i]>>4 | hi[i]>>4<<1) << (2 * j)
+			}
+		}
+	}
+}
+
 func dequantizeQ5K(dst []float32, src []byte) {
 	for ; len(dst) > 0; dst, src = dst[superBlock:], src[bytesQ5K:] {
 		d := F16ToF32(binary.LittleEndian.Uint16(src))

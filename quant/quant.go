@@ -34,14 +34,14 @@ var formats = [...]format{
 	gguf.BF16: {quantizeBF16, dequantizeBF16},
 	gguf.Q8_0: {quantizeQ8_0, dequantizeQ8_0},
 	gguf.Q4_0: {quantizeQ4_0, dequantizeQ4_0},
-	gguf.Q4_K: {nil, dequantizeQ4K},
-	gguf.Q5_K: {nil, dequantizeQ5K},
-	gguf.Q6_K: {nil, dequantizeQ6K},
+	gguf.Q4_K: {quantizeQ4K, dequantizeQ4K},
+	gguf.Q5_K: {quantizeQ5K, dequantizeQ5K},
+	gguf.Q6_K: {quantizeQ6K, dequantizeQ6K},
 }
 
 // Supported reports whether weights of type t can be converted and multiplied.
 func Supported(t gguf.Type) bool {
-	return int64(t) < int64(len(formats)) && formats[t].dequantize != nil
+	return int64(t) < int64(len(formats)) && formats[t].quantize != nil
 }
 
 // Fallback returns the type for rows of k values where t was asked for: t itself if k is a multiple of its
@@ -119,8 +119,8 @@ func maxAbs(x []float32) float32 {
 	return math.Float32frombits(m)
 }
 
-// inverse returns 1/d, or 0 where that is infinite.
-func inverse(d float32) float32 {
+// inverse returns 1/d, or 0 where that is beyond float32.
+func inverse[F float32 | float64](d F) F {
 	if r := 1 / d; r >= -math.MaxFloat32 && r <= math.MaxFloat32 {
 		return r
 	}
