@@ -21,6 +21,7 @@ type affineGroup struct {
 	x, w, wx [affineLen]float64
 	lo, hi   float64 // least value or 0, greatest value
 	sw, sx   float64 // sums of w and w*x
+	inv      float64 // 1 / sw
 
 	scale, min float64 // the best fit
 	gain       float64 // the error of all zeros less that of the best fit
@@ -80,12 +81,18 @@ func (g *affineGroup) load(x []float32) {
 	rms := math.Sqrt(squares / affineLen)
 	g.hi = g.x[0]
 	for i, v := range &g.x {
-		g.lo, g.hi = min(g.lo, v), max(g.hi, v)
+		if v < g.lo {
+			g.lo = v
+		}
+		if v > g.hi {
+			g.hi = v
+		}
 		g.w[i] = rms + math.Abs(v)
 		g.wx[i] = g.w[i] * v
 		g.sw += g.w[i]
 		g.sx += g.wx[i]
 	}
+	g.inv = 1 / g.sw
 }
 
 // The mappings tried: all values span qmax+stretch steps, and the least of them is at q = shift.
@@ -121,12 +128,14 @@ func (g *affineGroup) try(inv, off, qmax float64) {
 	if sqq == 0 {
 		return
 	}
-	scale, m, curvature := sxq/sqq, 0.0, sqq // where min cannot help, or should be negative
+	var scale, m, curvature float64
 	if det := float64(g.sw*sqq) - float64(sq*sq); det > 1e-9*g.sw*sqq {
-		s := (float64(g.sw*sxq) - float64(g.sx*sq)) / det
-		if free := (float64(s*sq) - g.sx) / g.sw; free > 0 {
-			scale, m, curvature = s, free, det/g.sw
-		}
+		scale = (float64(g.sw*sxq) - float64(g.sx*sq)) / det
+		m = (float64(scale*sq) - g.sx) * g.inv
+		curvature = det * g.inv
+	}
+	if m <= 0 { // min cannot help, or should be negative
+		scale, m, curvature = sxq/sqq, 0, sqq
 	}
 	if gain := float64(scale*sxq) - float64(m*g.sx); gain > g.gain {
 		g.scale, g.min, g.gain, g.curvature = scale, m, gain, curvature
@@ -161,7 +170,7 @@ func (g *affineGroup) round(d, dmin, qmax float64) (scale, low byte) {
 	for k := max(0, near-1); k <= near+1 && k <= 63; k++ {
 		s := d * k
 		sq, sqq, sxq := g.moments(inverse(s), g.min, qmax)
-		n := nearest((float64(s*sq) - g.sx) / g.sw * inverse(dmin))
+		n := nearest((float64(s*sq) - g.sx) * g.inv * inverse(dmin))
 		n = max(0, min(n, 63))
 		m := dmin * n
 		// the sum of w * (x - s*q + m)^2 less that of w * x^2

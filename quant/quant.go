@@ -52,15 +52,12 @@ func Supported(t gguf.Type) bool {
 // for q6_k, then f16; it refuses q8_0 and q4_0 rows that do not fit. q5_0 and q5_1 are not supported here, so
 // that such a row is a little larger and more accurate than there.
 func Fallback(t gguf.Type, k int) gguf.Type {
-	fits := func(t gguf.Type) bool {
-		elems, _ := t.Block()
-		return k%elems == 0
-	}
 	mustSupport(t)
-	if fits(t) {
+	elems, _ := t.Block()
+	switch {
+	case k%elems == 0:
 		return t
-	}
-	if elems, _ := t.Block(); elems == superBlock && fits(gguf.Q8_0) {
+	case elems == superBlock && k%elemsQ8_0 == 0:
 		return gguf.Q8_0
 	}
 	return gguf.F16
