@@ -86,9 +86,9 @@ func open(path string) (*File, error) {
 // index checks that the tensors' names are unique and prepares Tensor.
 func (f *File) index() error {
 	f.byName = make(map[string]*Tensor, len(f.Tensors))
-	for _, t := range f.Tensors {
+	for i, t := range f.Tensors {
 		if f.byName[t.Name] != nil {
-			return fmt.Errorf("tensor name %q occurs twice", t.Name)
+			return fmt.Errorf("tensor %d, name %q: name: occurs twice", i, t.Name)
 		}
 		f.byName[t.Name] = t
 	}
@@ -100,6 +100,14 @@ func (f *File) Tensor(name string) *Tensor { return f.byName[name] }
 
 // Size returns the bytes of all parts.
 func (f *File) Size() int64 { return f.size }
+
+// Prefetch asks the system to read the whole file ahead, so that first uses of the data do not each wait for the disk.
+// It is a hint: its failure changes nothing but speed.
+func (f *File) Prefetch() {
+	for _, m := range f.mappings {
+		m.prefetch()
+	}
+}
 
 // Close unmaps the file. No tensor's data may be used after it: reading it is a fault that ends the process.
 func (f *File) Close() error {

@@ -4,8 +4,8 @@
 // metadata entries, a description of every tensor, then the tensors' data, each at a multiple of the file's alignment.
 //
 // Files come from strangers. Reading checks every length, offset, count and type against the file's size before use,
-// and takes memory in proportion to the header's size, never to a number that the file states. Errors are one line
-// that names the file and the field.
+// and takes memory in proportion to the bytes of the header that are there, never to a number that the file states.
+// Errors are one line that names the file and the field.
 package gguf
 
 import (
@@ -25,6 +25,9 @@ const (
 	maxKey  = 1<<16 - 1 // bytes, by the specification
 	maxName = 63        // bytes of a tensor's name: GGML_MAX_NAME less the terminator
 	maxDims = 4         // GGML_MAX_DIMS
+
+	// maxHeader bounds what a hostile file can make the reader allocate. The largest vocabularies take about 20 MB.
+	maxHeader = 128 << 20
 )
 
 // alignment returns the multiple at which tensor data starts.
@@ -38,7 +41,8 @@ func (m Metadata) alignment() (int, error) {
 		return 0, mismatch(alignmentKey, value, "uint32")
 	}
 	if n < minAlignment || n > maxAlignment || n&(n-1) != 0 {
-		return 0, fmt.Errorf("metadata key %q is %d, want a power of two from %d to %d", alignmentKey, n, minAlignment, maxAlignment)
+		return 0, fmt.Errorf("metadata key %q is %d, want a power of two from %d to %d",
+			alignmentKey, n, minAlignment, maxAlignment)
 	}
 	return int(n), nil
 }

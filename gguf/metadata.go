@@ -94,17 +94,19 @@ func (m Metadata) Ints(key string) ([]int64, error) {
 	if v.Kind() != reflect.Slice {
 		return nil, mismatch(key, value, "an array of integers")
 	}
+	if e := reflect.Zero(v.Type().Elem()); !e.CanInt() && !e.CanUint() {
+		return nil, mismatch(key, value, "an array of integers")
+	}
 	ints := make([]int64, v.Len())
 	for i := range ints {
-		switch e := v.Index(i); {
+		e := v.Index(i)
+		switch {
 		case e.CanInt():
 			ints[i] = e.Int()
-		case e.CanUint() && e.Uint() <= math.MaxInt64:
+		case e.Uint() <= math.MaxInt64:
 			ints[i] = int64(e.Uint())
-		case e.CanUint():
-			return nil, fmt.Errorf("metadata key %q: element %d is %d, above the range of int64", key, i, e.Uint())
 		default:
-			return nil, mismatch(key, value, "an array of integers")
+			return nil, fmt.Errorf("metadata key %q: element %d is %d, above the range of int64", key, i, e.Uint())
 		}
 	}
 	return ints, nil

@@ -10,7 +10,7 @@ import (
 
 // decoder reads the header's fields in order. After the first failure, kept in err, reads return zeros.
 type decoder struct {
-	data []byte // the whole file
+	data []byte // the file, or its first maxHeader bytes
 	off  int
 	err  error
 }
@@ -21,17 +21,25 @@ func (d *decoder) fail(format string, args ...any) {
 	}
 }
 
-// fits reports whether n items of size bytes can follow. It must precede allocations for them.
-func (d *decoder) fits(n, size uint64) bool {
-	if left := len(d.data) - d.off; n > uint64(left)/size {
-		d.fail("%d items of at least %d bytes do not fit into the %d bytes that follow", n, size, left)
+// end says for errors where data ends.
+func (d *decoder) end() string {
+	if len(d.data) == maxHeader {
+		return fmt.Sprintf("the largest header, %d bytes", maxHeader)
+	}
+	return fmt.Sprintf("the file's end at %d", len(d.data))
+}
+
+// fits reports whether n items of at least size bytes can follow.
+func (d *decoder) fits(n, size uint64, field string) bool {
+	if n > uint64(len(d.data)-d.off)/size {
+		d.fail("%s: %d go beyond %s", field, n, d.end())
 	}
 	return d.err == nil
 }
 
 func (d *decoder) bytes(n uint64, field string) []byte {
-	if left := len(d.data) - d.off; n > uint64(left) {
-		d.fail("%s: %d bytes at offset %d go beyond the file's end at %d", field, n, d.off, len(d.data))
+	if n > uint64(len(d.data)-d.off) {
+		d.fail("%s: %d bytes at offset %d go beyond %s", field, n, d.off, d.end())
 	}
 	if d.err != nil {
 		return nil
@@ -59,23 +67,31 @@ func (d *decoder) string(field string) string {
 	return string(d.bytes(d.uint64(field), field))
 }
 
-// Parse reads a file held in memory. Tensors are slices of data, which must not change while they are in use.
-// A part of a split file is parsed as it stands.
+// Parse reads a file held in memory. The tensors' data are slices of data and aligned in memory as data is. Parse does
+// not join: a part of a split file is read as it stands.
 func Parse(data []byte) (*File, error) {
-	d := &decoder{data: data}
+	d := &decoder{data: data[:min(len(data), maxHeader)]}
 	tensors, entries := d.preamble()
-	f := &File{Version: version, size: int64(len(data))}
-	f.Metadata = d.metadata(entries)
+	md := d.metadata(entries)
+	infos, offsets := d.tensorInfos(tensors)
 	if d.err != nil {
 		return nil, d.err
 	}
-	var err error
-	if f.Alignment, err = f.Metadata.alignment(); err != nil {
+	align, err := md.alignment()
+	if err != nil {
 		return nil, err
 	}
-	f.Tensors = d.tensors(tensors, f.Alignment)
-	if d.err != nil {
-		return nil, d.err
+	f := &File{Version: version, Alignment: align, Metadata: md, size: int64(len(data))}
+	start := alignUp(d.off, align)
+	for i, info := range infos {
+		bytes, err := slice(data, start, offsets[i], align, info)
+		if err != nil {
+			return nil, fmt.Errorf("tensor %d, name %.80q: %w", i, info.Name, err)
+		}
+		f.Tensors = append(f.Tensors, &Tensor{info.Name, info.Type, info.Dims, bytes})
+	}
+	if err := checkOverlap(f.Tensors, offsets); err != nil {
+		return nil, err
 	}
 	if err := f.index(); err != nil {
 		return nil, err
@@ -91,7 +107,7 @@ func (d *decoder) preamble() (tensors, entries uint64) {
 	switch v := d.uint32("version"); {
 	case d.err != nil:
 	case v&0xffff == 0:
-		d.fail("version: the file is big endian, only little endian is supported: convert it with gguf-py's gguf_convert_endian.py")
+		d.fail("version: the file is big endian, only little endian is supported: convert it with gguf-convert-endian")
 	case v != version:
 		d.fail("version: %d, only %d is supported: convert the model anew", v, version)
 	}
@@ -99,23 +115,19 @@ func (d *decoder) preamble() (tensors, entries uint64) {
 }
 
 func (d *decoder) metadata(n uint64) Metadata {
-	const minSize = 8 + 1 + 4 + 1 // key length, key, type, value
-	if d.err != nil {
+	const minSize = 8 + 1 + 4 + 1 // key length, key, value type, value
+	if !d.fits(n, minSize, "metadata count") {
 		return nil
 	}
-	if !d.fits(n, minSize) {
-		d.err = fmt.Errorf("metadata count: %w", d.err)
-		return nil
-	}
-	md := make(Metadata, 0, n)
-	seen := make(map[string]bool, n)
+	var md Metadata
+	seen := map[string]bool{}
 	for i := range n {
 		key := d.string("key")
 		if d.err == nil {
 			d.err = checkKey(key)
 		}
 		if seen[key] {
-			d.fail("occurs twice")
+			d.fail("key: occurs twice")
 		}
 		value := d.value()
 		if d.err != nil {
@@ -128,37 +140,25 @@ func (d *decoder) metadata(n uint64) Metadata {
 	return md
 }
 
-// tensors reads the tensors' descriptions and finds their data.
-func (d *decoder) tensors(n uint64, align int) []*Tensor {
+// tensorInfos reads the tensors' descriptions and their offsets from the start of the data.
+func (d *decoder) tensorInfos(n uint64) (infos []TensorInfo, offsets []uint64) {
 	const minSize = 8 + 1 + 4 + 8 + 4 + 8 // name length, name, dimension count, a dimension, type, offset
-	if !d.fits(n, minSize) {
-		d.err = fmt.Errorf("tensor count: %w", d.err)
-		return nil
+	if !d.fits(n, minSize, "tensor count") {
+		return nil, nil
 	}
-	infos := make([]TensorInfo, n)
-	offsets := make([]uint64, n)
-	for i := range infos {
-		infos[i], offsets[i] = d.tensor()
+	for i := range n {
+		info, offset := d.tensorInfo()
 		if d.err != nil {
-			d.err = fmt.Errorf("tensor %d, name %.80q: %w", i, infos[i].Name, d.err)
-			return nil
+			d.err = fmt.Errorf("tensor %d, name %.80q: %w", i, info.Name, d.err)
+			return nil, nil
 		}
+		infos = append(infos, info)
+		offsets = append(offsets, offset)
 	}
-	start := alignUp(d.off, align)
-	tensors := make([]*Tensor, n)
-	for i, info := range infos {
-		data, err := slice(d.data, start, offsets[i], align, info)
-		if err != nil {
-			d.err = fmt.Errorf("tensor %d, name %q: %w", i, info.Name, err)
-			return nil
-		}
-		tensors[i] = &Tensor{Name: info.Name, Type: info.Type, Dims: info.Dims, Data: data}
-	}
-	d.checkOverlap(tensors, offsets)
-	return tensors
+	return infos, offsets
 }
 
-func (d *decoder) tensor() (info TensorInfo, offset uint64) {
+func (d *decoder) tensorInfo() (info TensorInfo, offset uint64) {
 	info.Name = d.string("name")
 	rank := d.uint32("dimension count")
 	if d.err == nil && (rank < 1 || rank > maxDims) {
@@ -193,7 +193,7 @@ func slice(file []byte, start int, offset uint64, align int, info TensorInfo) ([
 	return file[from : from+size : from+size], nil
 }
 
-func (d *decoder) checkOverlap(tensors []*Tensor, offsets []uint64) {
+func checkOverlap(tensors []*Tensor, offsets []uint64) error {
 	order := make([]int, len(tensors))
 	for i := range order {
 		order[i] = i
@@ -202,7 +202,9 @@ func (d *decoder) checkOverlap(tensors []*Tensor, offsets []uint64) {
 	for n := 1; n < len(order); n++ {
 		i, j := order[n-1], order[n]
 		if offsets[i]+uint64(len(tensors[i].Data)) > offsets[j] {
-			d.fail("tensors %d, name %q, and %d, name %q: their data overlap", i, tensors[i].Name, j, tensors[j].Name)
+			return fmt.Errorf("tensor %d, name %q: offset: the data overlaps that of tensor %d, name %q",
+				j, tensors[j].Name, i, tensors[i].Name)
 		}
 	}
+	return nil
 }

@@ -56,7 +56,7 @@ func (f *File) openParts(no, count uint64) error {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 		if n != i || c != count {
-			return fmt.Errorf("%s: holds part %d of %d, want part %d of %d", path, n+1, c, i+1, count)
+			return fmt.Errorf("%s: %q is %d and %q is %d, want %d and %d", path, splitNo, n, splitCount, c, i, count)
 		}
 	}
 	total, err := f.Metadata.Uint(splitTensors)

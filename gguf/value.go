@@ -50,7 +50,7 @@ func (d *decoder) value() any {
 
 func decodeNumbers[T any](d *decoder, n uint64, array bool) any {
 	size := uint64(reflect.TypeFor[T]().Size())
-	if !d.fits(n, size) {
+	if !d.fits(n, size, "values") {
 		return nil
 	}
 	v := make([]T, n)
@@ -72,12 +72,25 @@ func decodeBools(d *decoder, n uint64, array bool) any {
 }
 
 func decodeStrings(d *decoder, n uint64, array bool) any {
-	if !d.fits(n, 8) { // the length alone takes 8 bytes
+	const lengthSize = 8
+	if !d.fits(n, lengthSize, "strings") {
 		return nil
 	}
+	start := d.off
+	for i := uint64(0); i < n && d.err == nil; i++ {
+		d.bytes(d.uint64("string length"), "string")
+	}
+	if d.err != nil {
+		return nil
+	}
+	// The strings share one copy of all: a vocabulary holds hundreds of thousands.
+	all := d.data[start:d.off]
+	text := string(all)
 	v := make([]string, n)
 	for i := range v {
-		v[i] = d.string("value")
+		end := lengthSize + binary.LittleEndian.Uint64(all)
+		v[i] = text[lengthSize:end]
+		all, text = all[end:], text[end:]
 	}
 	return unwrap(v, array)
 }

@@ -1,11 +1,9 @@
 package gguf
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"math/rand/v2"
 	"os"
 	"sync"
@@ -23,29 +21,24 @@ type Writer struct {
 	written []ranges // of each tensor
 }
 
-// extent is where a tensor's data lies in the file.
-type extent struct {
-	name      string
-	off, size int64
-}
-
 // Create writes the header to a temporary file beside path and reserves the tensors' data in the order given. The
 // alignment is 32, or md's general.alignment. It is an error if path exists and is not a regular file.
 func Create(path string, md Metadata, tensors []TensorInfo) (*Writer, error) {
-	w := &Writer{path: path, written: make([]ranges, len(tensors))}
-	header, err := w.header(md, tensors)
+	header, extents, size, err := layout(md, tensors)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: exists and is not a regular file", path)
 	}
-	if w.file, err = createTemp(path); err != nil {
+	file, err := createTemp(path)
+	if err != nil {
 		return nil, err
 	}
+	w := &Writer{path: path, file: file, size: size, tensors: extents, written: make([]ranges, len(tensors))}
 	// What is not written of the extended file reads as zeros: the padding.
-	if err = w.file.Truncate(w.size); err == nil {
-		_, err = w.file.WriteAt(header, 0)
+	if err = file.Truncate(size); err == nil {
+		_, err = file.WriteAt(header, 0)
 	}
 	if err != nil {
 		w.Abort()
@@ -63,72 +56,6 @@ func createTemp(path string) (*os.File, error) {
 			return f, err
 		}
 	}
-}
-
-// header encodes the header and places the tensors. As in ggml's writer, each tensor's data, also the last, is padded
-// to the alignment.
-func (w *Writer) header(md Metadata, tensors []TensorInfo) ([]byte, error) {
-	le := binary.LittleEndian
-	b := le.AppendUint32([]byte(magic), version)
-	b = le.AppendUint64(b, uint64(len(tensors)))
-	b = le.AppendUint64(b, uint64(len(md)))
-	b, err := appendMetadata(b, md)
-	if err != nil {
-		return nil, err
-	}
-	align, err := md.alignment()
-	if err != nil {
-		return nil, err
-	}
-	var off int64
-	seen := make(map[string]bool, len(tensors))
-	for i, t := range tensors {
-		size, err := t.check()
-		switch {
-		case err != nil:
-		case seen[t.Name]:
-			err = errors.New("name: occurs twice")
-		case int64(size) > math.MaxInt64/2-off:
-			err = errors.New("dimensions: the file grows too large")
-		}
-		if err != nil {
-			return nil, fmt.Errorf("tensor %d, name %.80q: %w", i, t.Name, err)
-		}
-		seen[t.Name] = true
-		b = appendString(b, t.Name)
-		b = le.AppendUint32(b, uint32(len(t.Dims)))
-		for _, d := range t.Dims {
-			b = le.AppendUint64(b, uint64(d))
-		}
-		b = le.AppendUint32(b, uint32(t.Type))
-		b = le.AppendUint64(b, uint64(off))
-		w.tensors = append(w.tensors, extent{t.Name, off, int64(size)})
-		off = alignUp(off+int64(size), int64(align))
-	}
-	start := alignUp(int64(len(b)), int64(align))
-	for i := range w.tensors {
-		w.tensors[i].off += start
-	}
-	w.size = start + off
-	return b, nil
-}
-
-func appendMetadata(b []byte, md Metadata) ([]byte, error) {
-	seen := make(map[string]bool, len(md))
-	for i, kv := range md {
-		err := checkKey(kv.Key)
-		if err == nil && seen[kv.Key] {
-			err = errors.New("key: occurs twice")
-		}
-		if err == nil {
-			b, err = appendValue(appendString(b, kv.Key), kv.Value)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("metadata entry %d, key %.80q: %w", i, kv.Key, err)
-		}
-		seen[kv.Key] = true
-	}
-	return b, nil
 }
 
 // WriteAt writes p at offset off of the data of a tensor, given by its index. It is an error if p reaches outside the
