@@ -40,7 +40,7 @@ func (d *decoder) value() any {
 	switch {
 	case kind == arrayKind:
 		d.fail("nested arrays are not supported")
-	case kind > arrayKind+3 || kinds[kind].decode == nil:
+	case kind >= uint32(len(kinds)) || kinds[kind].decode == nil:
 		d.fail("unknown value type %d", kind)
 	case d.err == nil:
 		return kinds[kind].decode(d, n, array)
