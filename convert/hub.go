@@ -21,7 +21,7 @@ func findFolder(dir string) (folder, name string, err error) {
 	switch {
 	case err == nil && info.IsDir():
 		abs, err := filepath.Abs(dir)
-		return dir, filepath.Base(abs), err
+		return dir, modelName(abs), err
 	case err == nil:
 		return "", "", fmt.Errorf("%s: not a folder", dir)
 	case !errors.Is(err, fs.ErrNotExist) || !repository.MatchString(dir):
@@ -41,6 +41,17 @@ func findFolder(dir string) (folder, name string, err error) {
 		}
 	}
 	return "", "", fmt.Errorf("%s: neither a folder nor a model in the cache %s: download it with `hf download %s`", dir, cache, dir)
+}
+
+// modelName is a folder's name, or, where the folder is a snapshot in the cache
+// (models--org--name/snapshots/commit), the repository's without its owner.
+func modelName(abs string) string {
+	repo, snapshots := filepath.Split(filepath.Dir(abs))
+	owned, isRepo := strings.CutPrefix(filepath.Base(repo), "models--")
+	if _, name, ok := strings.Cut(owned, "--"); snapshots == "snapshots" && isRepo && ok {
+		return name
+	}
+	return filepath.Base(abs)
 }
 
 // hubCache is the folder where huggingface_hub keeps repositories.

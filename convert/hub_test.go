@@ -42,6 +42,9 @@ func TestHub(t *testing.T) {
 		t.Fatalf("%+v, error %v", r, err)
 	}
 	checkMetadata(t, openFile(t, r.Path).Metadata, map[string]any{"general.name": "my-model"})
+	if r, err = Convert(t.Context(), snapshot, Options{Type: "bf16"}); err != nil || r.Path != "my-model-bf16.gguf" {
+		t.Errorf("%+v, error %v", r, err)
+	}
 
 	for _, c := range []struct{ name, ref, want string }{
 		{"org/other", "", "download it with `hf download org/other`"},

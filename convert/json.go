@@ -34,9 +34,9 @@ func describeJSON(err error) error {
 	var syntax *json.SyntaxError
 	switch {
 	case errors.As(err, &kind) && kind.Field != "":
-		return fmt.Errorf("%s: a JSON %s is of no use here", kind.Field, kind.Value)
+		return fmt.Errorf("%s: unexpected JSON %s", kind.Field, kind.Value)
 	case errors.As(err, &kind):
-		return fmt.Errorf("a JSON %s is of no use here", kind.Value)
+		return fmt.Errorf("unexpected JSON %s", kind.Value)
 	case errors.As(err, &syntax):
 		return fmt.Errorf("not JSON: %v at byte %d", syntax, syntax.Offset)
 	}

@@ -70,7 +70,7 @@ func TestTokenizerRefused(t *testing.T) {
 		{"unknown token", model("unk_token", "<unk>"), `unk_token: "<unk>" is not supported`},
 		{"dropout", model("dropout", 0.1), "dropout: 0.1 is not supported"},
 		{"no vocabulary", model("vocab", nil), "vocab: missing"},
-		{"vocabulary a list", model("vocab", []any{"a"}), "vocab: a JSON array is of no use"},
+		{"vocabulary a list", model("vocab", []any{"a"}), "vocab: unexpected JSON array"},
 		{"id twice", model("vocab", object{"a": 0, "b": 1, "ab": 2, "aba": 2}), `tokens "ab" and "aba" have the same id 2`},
 		{"id beyond rows", model("vocab", object{"a": 0, "b": 1, "ab": 2, "aba": 8}), `token "aba" has id 8, but the embedding has 8 rows`},
 		{"negative id", model("vocab", object{"a": 0, "b": 1, "ab": 2, "aba": -1}), "has id -1"},
@@ -78,7 +78,7 @@ func TestTokenizerRefused(t *testing.T) {
 		{"merge of one part", model("merges", []any{"ab"}), `merges: "" of rule 0 is no token`},
 		{"merge of three", model("merges", []any{[]any{"a", "b", "a"}}), "merges: "},
 		{"merge with a space", model("merges", []any{[]any{"a b", "a"}}), "without spaces"},
-		{"merge a number", model("merges", []any{5}), "merges: a JSON number is of no use"},
+		{"merge a number", model("merges", []any{5}), "merges: unexpected JSON number"},
 		{"merge null", model("merges", []any{nil}), "of rule 0 is no token"},
 		{"added beyond rows", added(object{"id": 8, "content": "x"}), `token "x" has id 8`},
 		{"added negative", added(object{"id": -8, "content": "x"}), `token "x" has id -8`},
@@ -110,7 +110,7 @@ func TestTemplates(t *testing.T) {
 	checkMetadata(t, f.Metadata, map[string]any{"tokenizer.chat_template": "J"})
 
 	for template, want := range map[string]string{
-		`5`:                              "chat_template: a JSON number is of no use",
+		`5`:                              "chat_template: unexpected JSON number",
 		`[{"name": "", "template": ""}]`: `"" is not a name`,
 		`[{"name": "a.b"}]`:              `"a.b" is not a name`,
 		`[{"name": "a"}, {"name": "a"}]`: `"a" is given twice`,
