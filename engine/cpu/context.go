@@ -1,0 +1,97 @@
+package cpu
+
+import (
+	"fmt"
+
+	"orthrus/engine"
+	"orthrus/gguf"
+	"orthrus/quant"
+)
+
+// context implements [engine.Context]. The CPU computes as soon as a pass is
+// run; a pass is a list of functions that read the control block when called.
+type context struct {
+	engine.Geometry
+	pool  *pool
+	cache cache
+
+	// The control block.
+	pos      int
+	tokens   []int32
+	choices  []int32
+	sampling engine.Sampling
+	outcome  []int32
+
+	acts        []*quant.Act // prepared inputs, one for each form that the weights need
+	cos, sin    []float32    // [rows][HeadDim/2], of the running pass
+	workers     []worker
+	activations int64
+}
+
+// worker is the scratch memory of one thread.
+type worker struct {
+	attention attention
+	filter    filter
+}
+
+type pass []func()
+
+func (c *context) Buffer(rows, cols int) (engine.Buffer, error) {
+	if rows < 0 || cols < 0 || cols > 0 && rows > (1<<40)/cols {
+		return nil, fmt.Errorf("cpu: a buffer of %d x %d is out of range", rows, cols)
+	}
+	c.activations += int64(rows) * int64(cols) * 4
+	return &buffer{make([]float32, rows*cols), rows, cols}, nil
+}
+
+func (c *context) Record(build func(engine.Ops)) (engine.Pass, error) {
+	r := &recorder{context: c}
+	build(r)
+	return r.ops, nil
+}
+
+func (c *context) Seek(pos int, tokens []int32) {
+	c.pos = pos
+	copy(c.tokens, tokens)
+}
+
+func (c *context) Sample(s engine.Sampling) { c.sampling = s }
+
+func (c *context) Run(p engine.Pass) {
+	for _, op := range p.(pass) {
+		op()
+	}
+}
+
+func (c *context) Wait() (engine.Outcome, error) {
+	return engine.Outcome{Tokens: c.outcome}, nil
+}
+
+func (c *context) Read(b engine.Buffer, dst []float32) error {
+	copy(dst, b.(*buffer).data)
+	return nil
+}
+
+func (c *context) Memory() engine.Memory {
+	return engine.Memory{Cache: c.cache.bytes(), Activations: c.activations}
+}
+
+func (c *context) Close() error { return nil }
+
+// act returns the prepared form of src for weights of type t, preparing it if
+// none of those prepared since the last reset serves.
+func (c *context) act(used *int, t gguf.Type, src *buffer) *quant.Act {
+	for _, a := range c.acts[:*used] {
+		if a.Serves(t) {
+			return a
+		}
+	}
+	if *used == len(c.acts) {
+		c.acts = append(c.acts, new(quant.Act))
+	}
+	a := c.acts[*used]
+	*used++
+	a.Reset(t, src.rows, src.cols)
+	c.pool.run(src.rows, func(_, i int) { a.Set(i, src.row(i)) })
+	return a
+}
