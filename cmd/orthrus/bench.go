@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"orthrus/convert"
+	"orthrus/engine"
+)
+
+// benchFlags are the flags of bench.
+type benchFlags struct {
+	model    modelFlags
+	sampling samplingFlags
+	template templateFlags
+	shape    string
+	typ      string
+	diffType string
+	prompts  []string
+	file     string
+	pp, tg   int
+	n        int
+	block    int
+	repeats  int
+	assume   float64
+	output   string
+}
+
+func newBench(c *console) *cobra.Command {
+	var f benchFlags
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure a model on this machine",
+		Long: `Measure prompt processing, one-by-one decoding, single passes of both views, and
+draft-and-verify decoding on prompts, and tell how many tokens a step
+draft-and-verify needs to pay here. Figures are medians of -r runs, ± their
+standard deviation.
+
+--shape measures random weights of a Qwen3 shape (` + strings.Join(shapeNames(), ", ") + `) without any
+file. How many drafts such a model accepts cannot be measured: --assume says it.`,
+		Example: `  orthrus bench -m model.gguf -o md
+  orthrus bench --shape 8b --type q4_k_m --assume 5`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(cmd); err != nil {
+				return err
+			}
+			return f.run(cmd.Context(), c)
+		},
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.StringVar(&f.shape, "shape", "", "measure random weights of this Qwen3 `size` instead of a file")
+	fs.StringVar(&f.typ, "type", convert.DefaultType, "`type` of the random weights")
+	fs.StringVar(&f.diffType, "diff-type", "", "`type` of the random diffusion projections (default: fits --type)")
+	fs.Float64Var(&f.assume, "assume", 4, "`tokens` per step to assume for random weights")
+	fs.StringArrayVarP(&f.prompts, "prompt", "p", nil, "`prompt` to decode; may be repeated (default: some about Go)")
+	fs.StringVarP(&f.file, "file", "f", "", "`file` of prompts, one a line or JSON")
+	fs.IntVarP(&f.n, "n-predict", "n", 128, "most `tokens` to decode for each prompt")
+	fs.IntVar(&f.pp, "pp", 512, "`tokens` of the prompt to process; 0 leaves this test out")
+	fs.IntVar(&f.tg, "tg", 128, "`tokens` to decode one by one; 0 leaves this test out")
+	fs.IntVar(&f.block, "block", 0, "`rows` of a draft (default: the model's block size)")
+	fs.IntVarP(&f.repeats, "repetitions", "r", 5, "`runs` of each test")
+	fs.StringVarP(&f.output, "output", "o", "table", "table, md, json or csv")
+	fs.BoolVar(&f.template.noThink, "no-think", false, "tell the model to answer the prompts at once (default for the demo model)")
+	f.sampling.add(fs)
+	for _, name := range []string{"temp", "top-k", "top-p", "min-p"} { // bench leaves the file's out
+		flag := fs.Lookup(name)
+		flag.Usage = strings.Replace(flag.Usage, "(default: the model's)", "(default: greedy decoding)", 1)
+	}
+	f.model.add(fs)
+	return cmd
+}
+
+func (f *benchFlags) check(cmd *cobra.Command) error {
+	changed := cmd.Flags().Changed
+	switch {
+	case f.shape != "" && f.model.path != "":
+		return usagef("-m and --shape: give one of them")
+	case f.shape == "" && (changed("type") || changed("diff-type") || changed("assume")):
+		return usagef("--type, --diff-type and --assume are about random weights: give --shape too")
+	case f.shape != "" && (f.prompts != nil || f.file != ""):
+		return usagef("--shape: random weights have nothing to say to -p or -f")
+	case f.prompts != nil && f.file != "":
+		return usagef("-p and -f: give one of them")
+	case f.pp < 0 || f.tg < 0 || f.n < 1 || f.block < 0:
+		return usagef("--pp, --tg, -n and --block are counts: -n is 1 or more, the others 0 or more")
+	case f.repeats < 1 || f.repeats > 1000:
+		return usagef("-r %d: choose 1 to 1000 runs", f.repeats)
+	case !(f.assume >= 1 && f.assume <= 64):
+		return usagef("--assume %g: a step yields 1 to 64 tokens", f.assume)
+	case !slices.Contains([]string{"table", "md", "json", "csv"}, f.output):
+		return usagef("-o %q: choose table, md, json or csv", f.output)
+	}
+	if err := f.model.check(); err != nil {
+		return err
+	}
+	return f.sampling.check()
+}
+
+func (f *benchFlags) run(ctx context.Context, c *console) error {
+	if f.model.context == 0 {
+		f.model.context = max(2048, f.pp, f.tg+1)
+	}
+	m, err := f.open(c)
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	b := &bench{c: c, m: m, f: f}
+	if b.d, err = m.decoder(&f.model); err != nil {
+		return err
+	}
+	defer b.d.Close()
+	ctx, stop := c.interruptible(ctx)
+	defer stop()
+	result, err := b.measure(ctx)
+	c.status("")
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(c.out, result.format(f.output))
+	return err
+}
+
+// open loads the model, or makes one of random weights.
+func (f *benchFlags) open(c *console) (*model, error) {
+	if f.shape == "" {
+		return f.model.open(c)
+	}
+	c.status("making random weights")
+	weights, err := randomModel(f.shape, f.typ, f.diffType)
+	if err != nil {
+		return nil, err
+	}
+	m := &model{}
+	m.net, err = engine.Place(weights, newBackend(&f.model), nil)
+	if err != nil {
+		return nil, fmt.Errorf("--shape %s: %w", f.shape, err)
+	}
+	return m, nil
+}

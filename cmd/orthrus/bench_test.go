@@ -1,0 +1,113 @@
+package main
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func sampleResult() *benchResult {
+	diff := func(n int, s float64) *benchTest {
+		t := newTest("diffusion", n, samples{s, s, s})
+		return &t
+	}
+	r := &benchResult{
+		Machine: "a machine", Backend: "cpu", Threads: 2, Model: "m|odel", Size: 3 << 20, Parameters: 2_500_000, Block: 4,
+		Tests: []benchTest{newTest("pp512", 512, samples{1, 2, 4})},
+		Passes: []benchPass{
+			{Rows: 1, AR: newTest("ar", 1, samples{0.01}), Diffusion: diff(1, 0.02)},
+			{Rows: 4, AR: newTest("ar", 4, samples{0.015}), Diffusion: diff(4, 0.025)},
+		},
+		Decode: &benchDecode{
+			Prompts: 2, Same: 2, Histogram: []int{1, 0, 3, 6},
+			AR:    decodeTotals{Tokens: 34, Steps: 34, Seconds: 0.34},
+			Draft: decodeTotals{Tokens: 34, Steps: 10, Forwards: 20, Accepted: 24, Seconds: 0.4},
+		},
+	}
+	r.Decode.finish()
+	r.conclude()
+	return r
+}
+
+func TestBenchConclusion(t *testing.T) {
+	r := sampleResult()
+	near := func(name string, got, want float64) {
+		if math.Abs(got-want) > 1e-9 {
+			t.Errorf("%s is %g, want %g", name, got, want)
+		}
+	}
+	near("pp512 median t/s", r.Tests[0].TPS, 256)
+	near("pp512 ms", r.Tests[0].MS, 2000)
+	near("pp512 stddev of ms", r.Tests[0].MSStddev, 1000*math.Sqrt(7.0/3))
+	near("T(4)/T(1)", r.Passes[1].ARRatio, 1.5)
+	near("break-even", r.BreakEven, 4)
+	near("tokens a step", r.Decode.Draft.TokensPerStep, 3.4)
+	near("gain", r.Gain, 0.85)
+	near("estimate", r.Estimate, 85)
+	near("even median", samples{4, 1, 3, 2}.median(), 2.5)
+
+	r.Decode, r.Assumed, r.Random = nil, 8, true
+	r.conclude()
+	near("assumed gain", r.Gain, 2)
+	if s := strings.Join(r.conclusion(), "\n"); !strings.Contains(s, "assumed, not measured") {
+		t.Errorf("the conclusion does not say that acceptance is assumed: %s", s)
+	}
+}
+
+func TestBenchFormats(t *testing.T) {
+	r := sampleResult()
+	var back benchResult
+	if err := json.Unmarshal([]byte(r.format("json")), &back); err != nil || !reflect.DeepEqual(&back, r) {
+		t.Errorf("json does not carry the result: %v, %+v", err, back)
+	}
+
+	rows, err := csv.NewReader(strings.NewReader(r.format("csv"))).ReadAll()
+	if err != nil || len(rows) != 1+1+4+2 {
+		t.Fatalf("csv has %d rows, %v; want a head, 1 test, 4 passes, 2 decodings", len(rows), err)
+	}
+	if want := []string{"a machine", "m|odel", "3145728", "2500000", "cpu", "2", "pp512", "512", "2000"}; !reflect.DeepEqual(rows[1][:9], want) {
+		t.Errorf("csv row %q, want %q", rows[1][:9], want)
+	}
+
+	for _, output := range []string{"table", "md"} {
+		text := r.format(output)
+		for _, want := range []string{"a machine\n", "3.00 MiB", "2.50 M", "256.00 ± ", "15.00 ± 0.00", "Break-even here with blocks of 4: 4.00 tokens a step, 3.00 accepted drafts.", "80.0 % of 30 drafts"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s lacks %q:\n%s", output, want, text)
+			}
+		}
+	}
+	// Every line of a Markdown table has as many cells as its head.
+	for _, block := range strings.Split(r.format("md"), "\n\n") {
+		lines := strings.Split(strings.TrimSpace(block), "\n")
+		if !strings.HasPrefix(lines[0], "|") {
+			continue
+		}
+		for _, line := range lines {
+			cells := strings.ReplaceAll(line, `\|`, "")
+			if strings.Count(cells, "|") != strings.Count(lines[0], "|") {
+				t.Errorf("md line %q does not fit the head %q", line, lines[0])
+			}
+		}
+	}
+}
+
+func TestParsePrompts(t *testing.T) {
+	for in, want := range map[string][]string{
+		"one\n\n  two \r\n": {"one", "two"},
+		`["a\nb", "c"]`:     {"a\nb", "c"},
+		`{"summary": {}, "cases": [{"prompt": "a", "text": 1}]}`: {"a"},
+	} {
+		if got, err := parsePrompts([]byte(in)); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: %q, %v; want %q", in, got, err, want)
+		}
+	}
+	for _, in := range []string{"", "\n", "[]", "{}", `{"cases": 3}`, `[1]`, `{"cases"`} {
+		if got, err := parsePrompts([]byte(in)); err == nil {
+			t.Errorf("%q: accepted as %q", in, got)
+		}
+	}
+}

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"orthrus/engine"
+)
+
+// bench measures one model.
+type bench struct {
+	c *console
+	m *model
+	d *engine.Decoder
+	f *benchFlags
+}
+
+// passRows are the widths of the single passes.
+var passRows = []int{1, 2, 4, 8, 16, 32}
+
+func (b *bench) measure(ctx context.Context) (*benchResult, error) {
+	m := b.m
+	r := &benchResult{
+		Machine: m.net.Backend.Describe(), Backend: m.net.Backend.Name(), Threads: b.f.model.cpuThreads(), Model: m.name(), Cache: b.f.model.cacheType,
+		Size: m.net.Bytes(), Random: b.f.shape != "", Block: m.block(engine.GenerateOptions{Block: b.f.block}),
+	}
+	for _, t := range m.net.Tensors() {
+		r.Parameters += int64(t.Elems())
+	}
+	steps := []func(context.Context, *benchResult) error{b.prompt, b.oneByOne, b.passes}
+	if r.Random {
+		r.Assumed = b.f.assume
+	} else {
+		steps = append(steps, b.decode)
+	}
+	for _, step := range steps {
+		if err := step(ctx, r); err != nil {
+			return nil, err
+		}
+	}
+	r.conclude()
+	return r, nil
+}
+
+// rounds times each of several things in turn, -r times, after one round that
+// does not count: what disturbs the machine for a while disturbs them alike.
+func (b *bench) rounds(ctx context.Context, what string, n int, time1 func(i int) (time.Duration, error)) ([]samples, error) {
+	all := make([]samples, n)
+	for round := range b.f.repeats + 1 {
+		b.c.status("%s: round %d of %d", what, round, b.f.repeats)
+		for i := range all {
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			d, err := time1(i)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", what, err)
+			}
+			if round > 0 {
+				all[i] = append(all[i], d.Seconds())
+			}
+		}
+	}
+	return all, nil
+}
+
+// prompt measures prompt processing, llama-bench's pp.
+func (b *bench) prompt(ctx context.Context, r *benchResult) error {
+	if b.f.pp == 0 {
+		return nil
+	}
+	name := fmt.Sprintf("pp%d", b.f.pp)
+	s, err := b.rounds(ctx, name, 1, func(int) (time.Duration, error) { return b.d.TimePrompt(b.f.pp) })
+	if err == nil {
+		r.Tests = append(r.Tests, newTest(name, b.f.pp, s[0]))
+	}
+	return err
+}
+
+// oneByOne measures plain decoding from an empty context, llama-bench's tg.
+func (b *bench) oneByOne(ctx context.Context, r *benchResult) error {
+	if b.f.tg == 0 {
+		return nil
+	}
+	name := fmt.Sprintf("tg%d", b.f.tg)
+	// The prompt's pass gives the first token and is not timed.
+	o := engine.GenerateOptions{Mode: engine.ARMode, MaxTokens: b.f.tg + 1, IgnoreEOG: true}
+	s, err := b.rounds(ctx, name, 1, func(int) (time.Duration, error) {
+		b.d.Reset()
+		stats, err := b.d.Generate(ctx, []int32{1}, o, func(int32) bool { return true })
+		if err == nil && stats.Stop != engine.StopLength {
+			err = ctx.Err()
+		}
+		return stats.DecodeTime, err
+	})
+	if err == nil {
+		r.Tests = append(r.Tests, newTest(name, b.f.tg, s[0]))
+	}
+	return err
+}
+
+// passes measures single passes of both views.
+func (b *bench) passes(ctx context.Context, r *benchResult) error {
+	widths := slices.DeleteFunc(slices.Clone(passRows), func(n int) bool { return n > max(b.m.net.BlockSize, 1) })
+	if r.Block > 0 && !slices.Contains(widths, r.Block) {
+		widths = append(widths, r.Block)
+		slices.Sort(widths)
+	}
+	views := []engine.View{engine.AR}
+	if b.m.net.HasDiffusion() {
+		views = append(views, engine.Diffusion)
+	}
+	s, err := b.rounds(ctx, "passes", len(widths)*len(views), func(i int) (time.Duration, error) {
+		return b.d.TimePass(views[i%len(views)], 0, widths[i/len(views)])
+	})
+	if err != nil {
+		return err
+	}
+	for i, n := range widths {
+		p := benchPass{Rows: n, AR: newTest("ar", n, s[i*len(views)])}
+		if len(views) > 1 {
+			d := newTest("diffusion", n, s[i*len(views)+1])
+			p.Diffusion = &d
+		}
+		r.Passes = append(r.Passes, p)
+	}
+	return nil
+}
+
+// decode answers the prompts in both modes.
+func (b *bench) decode(ctx context.Context, r *benchResult) error {
+	prompts, err := b.f.readPrompts()
+	if err != nil {
+		return err
+	}
+	r.Decode = &benchDecode{Prompts: len(prompts), Histogram: make([]int, max(r.Block, 1))}
+	for i, p := range prompts {
+		b.c.status("prompt %d of %d", i+1, len(prompts))
+		text, err := b.m.render(b.f.template.conversation(p), b.f.template.thinking(b.m.demo))
+		if err != nil {
+			return err
+		}
+		if err := b.decodeOne(ctx, r.Decode, b.m.tok.Encode(text, true)); err != nil {
+			return fmt.Errorf("prompt %d: %w", i+1, err)
+		}
+	}
+	r.Decode.finish()
+	return nil
+}
+
+func (b *bench) decodeOne(ctx context.Context, r *benchDecode, prompt []int32) error {
+	o := engine.GenerateOptions{MaxTokens: b.f.n, Block: b.f.block, Sampling: b.f.sampling.options(engine.Sampling{})}
+	generate := func(mode engine.Mode) (engine.Stats, []int32, error) {
+		var ids []int32
+		o.Mode = mode
+		stats, err := b.d.Generate(ctx, prompt, o, func(id int32) bool {
+			ids = append(ids, id)
+			return true
+		})
+		if err == nil {
+			err = ctx.Err()
+		}
+		return stats, ids, err
+	}
+	ar, want, err := generate(engine.ARMode)
+	if err != nil {
+		return err
+	}
+	r.AR.add(ar)
+	if !b.m.net.HasDiffusion() {
+		return nil
+	}
+	stats, got, err := generate(engine.DraftMode)
+	if err != nil {
+		return err
+	}
+	r.Draft.add(stats)
+	if slices.Equal(got, want) {
+		r.Same++
+	}
+	for _, n := range stats.Accepted {
+		r.Histogram[n]++
+	}
+	return nil
+}

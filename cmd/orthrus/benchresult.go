@@ -1,0 +1,180 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"orthrus/engine"
+)
+
+// benchResult is what bench found, and what bench -o json prints.
+type benchResult struct {
+	Machine    string       `json:"machine"`
+	Backend    string       `json:"backend"`
+	Threads    int          `json:"threads"`
+	Model      string       `json:"model"`
+	Random     bool         `json:"random_weights"`
+	Size       int64        `json:"size"`
+	Parameters int64        `json:"parameters"`
+	Cache      string       `json:"cache_type"`
+	Block      int          `json:"block"` // rows of a draft; 0 without a diffusion view
+	Tests      []benchTest  `json:"tests"`
+	Passes     []benchPass  `json:"passes"`
+	Decode     *benchDecode `json:"decode,omitempty"`
+
+	// Draft-and-verify pays from BreakEven tokens a step on.
+	BreakEven float64 `json:"break_even_tokens_per_step,omitempty"`
+	// Tokens a step that are assumed where they cannot be measured.
+	Assumed float64 `json:"assumed_tokens_per_step,omitempty"`
+	// Speed at the assumed or measured tokens a step, from the passes' times.
+	Estimate float64 `json:"estimated_tps,omitempty"`
+	// Estimate over one-by-one speed.
+	Gain float64 `json:"estimated_gain,omitempty"`
+}
+
+// benchTest is one thing measured: medians, and standard deviations.
+type benchTest struct {
+	Name      string  `json:"test"`
+	Tokens    int     `json:"tokens"`
+	MS        float64 `json:"ms"`
+	MSStddev  float64 `json:"ms_stddev"`
+	TPS       float64 `json:"tps"`
+	TPSStddev float64 `json:"tps_stddev"`
+	Samples   samples `json:"samples_s"`
+}
+
+// benchPass is a pass of Rows rows through both views.
+type benchPass struct {
+	Rows      int        `json:"rows"`
+	AR        benchTest  `json:"ar"`
+	Diffusion *benchTest `json:"diffusion,omitempty"`
+
+	// Times over T(1), the time of an AR pass of one row.
+	ARRatio        float64 `json:"ar_ratio"`
+	DiffusionRatio float64 `json:"diffusion_ratio,omitempty"`
+	// Tokens a step from which on drafting so many rows pays.
+	BreakEven float64 `json:"break_even_tokens_per_step,omitempty"`
+}
+
+// benchDecode is the decoding of prompts in both modes.
+type benchDecode struct {
+	Prompts   int          `json:"prompts"`
+	AR        decodeTotals `json:"ar"`
+	Draft     decodeTotals `json:"diffusion"`
+	Same      int          `json:"same_tokens"` // prompts whose tokens do not depend on the mode
+	Histogram []int        `json:"accepted_histogram"`
+}
+
+// decodeTotals leave the first token of an answer out, which the prompt's pass
+// gives.
+type decodeTotals struct {
+	Tokens        int     `json:"tokens"`
+	Steps         int     `json:"steps"`
+	Forwards      int     `json:"forwards"`
+	Accepted      int     `json:"accepted"`
+	Seconds       float64 `json:"s"`
+	TPS           float64 `json:"tps"`
+	TokensPerStep float64 `json:"tokens_per_step"`
+}
+
+func (t *decodeTotals) add(s engine.Stats) {
+	t.Tokens += max(s.Tokens-1, 0)
+	t.Steps += len(s.Accepted)
+	t.Forwards += s.Forwards
+	t.Accepted += sum(s.Accepted)
+	t.Seconds += s.DecodeTime.Seconds()
+}
+
+func (d *benchDecode) finish() {
+	for _, t := range []*decodeTotals{&d.AR, &d.Draft} {
+		t.TPS = rate(t.Tokens, t.Seconds)
+		t.TokensPerStep = rate(t.Tokens, float64(t.Steps))
+	}
+}
+
+// conclude fills what follows from the measurements: a step costs a draft and a
+// verification of the block, and yields so many tokens as T(1) would give one by
+// one.
+func (r *benchResult) conclude() {
+	one := r.Passes[0].AR.MS
+	for i := range r.Passes {
+		p := &r.Passes[i]
+		p.ARRatio = p.AR.MS / one
+		if p.Diffusion == nil {
+			continue
+		}
+		p.DiffusionRatio = p.Diffusion.MS / one
+		p.BreakEven = p.ARRatio + p.DiffusionRatio
+		if p.Rows == r.Block {
+			r.BreakEven = p.BreakEven
+		}
+	}
+	perStep := r.Assumed
+	if r.Decode != nil {
+		perStep = r.Decode.Draft.TokensPerStep
+	}
+	if r.BreakEven > 0 && perStep > 0 {
+		r.Gain = perStep / r.BreakEven
+		r.Estimate = r.Gain * 1000 / one
+	}
+}
+
+// samples are times in seconds.
+type samples []float64
+
+func newTest(name string, tokens int, s samples) benchTest {
+	rates := make(samples, len(s))
+	for i, t := range s {
+		rates[i] = float64(tokens) / t
+	}
+	return benchTest{
+		Name: name, Tokens: tokens, Samples: s,
+		MS: s.median() * 1000, MSStddev: s.stddev() * 1000,
+		TPS: rates.median(), TPSStddev: rates.stddev(),
+	}
+}
+
+func (s samples) median() float64 {
+	sorted := slices.Sorted(slices.Values(s))
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
+
+// stddev is the standard deviation of the population that s is a sample of.
+func (s samples) stddev() float64 {
+	if len(s) < 2 {
+		return 0
+	}
+	var mean, squares float64
+	for _, v := range s {
+		mean += v / float64(len(s))
+	}
+	for _, v := range s {
+		squares += (v - mean) * (v - mean)
+	}
+	return math.Sqrt(squares / float64(len(s)-1))
+}
+
+// conclusion is what the figures mean, in sentences.
+func (r *benchResult) conclusion() []string {
+	var lines []string
+	if d := r.Decode; d != nil && d.Draft.Steps > 0 {
+		drafts := d.Draft.Steps * (r.Block - 1)
+		lines = append(lines,
+			fmt.Sprintf("Decoding %s with blocks of %d: %s in %s, %.2f tokens a step, %.1f %% of %d drafts accepted; the same tokens in both modes on %d of %d.",
+				plural(d.Prompts, "prompt"), r.Block, plural(d.Draft.Tokens, "token"), plural(d.Draft.Steps, "step"),
+				d.Draft.TokensPerStep, 100*rate(d.Draft.Accepted, float64(drafts)), drafts, d.Same, d.Prompts),
+			fmt.Sprintf("Measured: %.1f tokens/s drafting and verifying, %.1f one by one: %.2f times as fast.",
+				d.Draft.TPS, d.AR.TPS, d.Draft.TPS/d.AR.TPS))
+	}
+	if r.BreakEven > 0 {
+		lines = append(lines, fmt.Sprintf("Break-even here with blocks of %d: %.2f tokens a step, %.2f accepted drafts.",
+			r.Block, r.BreakEven, r.BreakEven-1))
+	}
+	if r.Assumed > 0 && r.Estimate > 0 {
+		lines = append(lines, fmt.Sprintf("Random weights: acceptance is assumed, not measured. At %g tokens a step: %.1f tokens/s, %.2f times one by one.",
+			r.Assumed, r.Estimate, r.Gain))
+	}
+	return lines
+}

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// format writes the result as table, md, json or csv.
+func (r *benchResult) format(output string) string {
+	switch output {
+	case "json":
+		data, err := json.MarshalIndent(r, "", "  ")
+		if err != nil {
+			panic(err) // every field is a number or a string
+		}
+		return string(data) + "\n"
+	case "csv":
+		return r.csv()
+	}
+	write := table.plain
+	if output == "md" {
+		write = table.markdown
+	}
+	parts := []string{r.Machine + "\n", write(r.speeds())}
+	if len(r.Passes) > 1 {
+		parts = append(parts, write(r.costs()))
+	}
+	if r.Decode != nil && r.Decode.Draft.Steps > 0 {
+		parts = append(parts, write(r.histogram()))
+	}
+	if lines := r.conclusion(); lines != nil {
+		parts = append(parts, strings.Join(lines, "\n")+"\n")
+	}
+	return strings.Join(parts, "\n")
+}
+
+// speeds is llama-bench's table.
+func (r *benchResult) speeds() table {
+	t := table{
+		head:  []string{"model", "size", "params", "backend", "threads", "test", "t/s"},
+		right: []bool{false, true, true, false, true, true, true},
+	}
+	add := func(test, speed string) {
+		t.rows = append(t.rows, []string{r.Model, bytesText(r.Size), countText(r.Parameters), r.Backend, fmt.Sprint(r.Threads), test, speed})
+	}
+	for _, test := range r.Tests {
+		add(test.Name, fmt.Sprintf("%.2f ± %.2f", test.TPS, test.TPSStddev))
+	}
+	if d := r.Decode; d != nil {
+		add("prompts, one by one", fmt.Sprintf("%.2f", d.AR.TPS))
+		if d.Draft.Steps > 0 {
+			add(fmt.Sprintf("prompts, blocks of %d", r.Block), fmt.Sprintf("%.2f", d.Draft.TPS))
+		}
+	}
+	if r.Assumed > 0 && r.Estimate > 0 {
+		add(fmt.Sprintf("assumed %g tokens/step", r.Assumed), fmt.Sprintf("%.2f", r.Estimate))
+	}
+	return t
+}
+
+// costs is the table of single passes.
+func (r *benchResult) costs() table {
+	t := table{
+		head:  []string{"rows", "ar ms", "T(n)/T(1)", "diffusion ms", "T(n)/T(1)", "break-even tokens/step"},
+		right: []bool{true, true, true, true, true, true},
+	}
+	for _, p := range r.Passes {
+		row := []string{fmt.Sprint(p.Rows), fmt.Sprintf("%.2f ± %.2f", p.AR.MS, p.AR.MSStddev), fmt.Sprintf("%.2f", p.ARRatio), "", "", ""}
+		if d := p.Diffusion; d != nil {
+			row[3], row[4] = fmt.Sprintf("%.2f ± %.2f", d.MS, d.MSStddev), fmt.Sprintf("%.2f", p.DiffusionRatio)
+			if p.Rows > 1 {
+				row[5] = fmt.Sprintf("%.2f", p.BreakEven)
+			}
+		}
+		t.rows = append(t.rows, row)
+	}
+	return t
+}
+
+// histogram tells how often how many drafts were accepted.
+func (r *benchResult) histogram() table {
+	t := table{head: []string{"accepted", "steps", "share", ""}, right: []bool{true, true, true, false}}
+	most := 0
+	for _, steps := range r.Decode.Histogram {
+		most = max(most, steps)
+	}
+	for n, steps := range r.Decode.Histogram {
+		if steps > 0 {
+			bar := strings.Repeat("#", (steps*40+most-1)/most)
+			share := 100 * float64(steps) / float64(r.Decode.Draft.Steps)
+			t.rows = append(t.rows, []string{fmt.Sprint(n), fmt.Sprint(steps), fmt.Sprintf("%.1f %%", share), bar})
+		}
+	}
+	return t
+}
+
+// csv has one line for every test and pass.
+func (r *benchResult) csv() string {
+	var b strings.Builder
+	w := csv.NewWriter(&b)
+	w.Write([]string{"machine", "model", "size", "params", "backend", "threads", "test", "tokens", "ms", "ms_stddev", "tps", "tps_stddev", "tokens_per_step"})
+	line := func(test string, figures ...any) {
+		row := []string{r.Machine, r.Model, fmt.Sprint(r.Size), fmt.Sprint(r.Parameters), r.Backend, fmt.Sprint(r.Threads), test}
+		for _, f := range figures {
+			row = append(row, fmt.Sprint(f))
+		}
+		w.Write(row)
+	}
+	measured := func(name string, t benchTest) {
+		line(name, t.Tokens, t.MS, t.MSStddev, t.TPS, t.TPSStddev, "")
+	}
+	for _, t := range r.Tests {
+		measured(t.Name, t)
+	}
+	for _, p := range r.Passes {
+		measured(fmt.Sprintf("ar pass n=%d", p.Rows), p.AR)
+		if p.Diffusion != nil {
+			measured(fmt.Sprintf("diffusion pass n=%d", p.Rows), *p.Diffusion)
+		}
+	}
+	if d := r.Decode; d != nil {
+		line("prompts, one by one", d.AR.Tokens, d.AR.Seconds*1000, "", d.AR.TPS, "", d.AR.TokensPerStep)
+		if d.Draft.Steps > 0 {
+			line(fmt.Sprintf("prompts, blocks of %d", r.Block), d.Draft.Tokens, d.Draft.Seconds*1000, "", d.Draft.TPS, "", d.Draft.TokensPerStep)
+		}
+	}
+	if r.Assumed > 0 && r.Estimate > 0 {
+		line("assumed tokens per step", "", "", "", r.Estimate, "", r.Assumed)
+	}
+	w.Flush()
+	return b.String()
+}
+
+// table is text in rows and columns.
+type table struct {
+	head  []string
+	right []bool // columns that are set flush right
+	rows  [][]string
+}
+
+func (t table) widths() []int {
+	widths := make([]int, len(t.head))
+	for _, row := range append([][]string{t.head}, t.rows...) {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	return widths
+}
+
+// plain sets the columns apart by spaces.
+func (t table) plain() string {
+	var b strings.Builder
+	widths := t.widths()
+	for _, row := range append([][]string{t.head}, t.rows...) {
+		b.WriteString(strings.TrimRight(strings.Join(t.pad(row, widths), "  "), " ") + "\n")
+	}
+	return b.String()
+}
+
+// markdown is aligned to be read as it is, too.
+func (t table) markdown() string {
+	var b strings.Builder
+	line := func(cells []string) { b.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
+	for _, row := range t.rows {
+		for i := range row {
+			row[i] = strings.ReplaceAll(row[i], "|", `\|`)
+		}
+	}
+	widths := t.widths()
+	line(t.pad(t.head, widths))
+	rule := make([]string, len(widths))
+	for i, w := range widths {
+		rule[i] = strings.Repeat("-", max(w, 3))
+		if t.right[i] {
+			rule[i] = rule[i][1:] + ":"
+		}
+	}
+	line(rule)
+	for _, row := range t.rows {
+		line(t.pad(row, widths))
+	}
+	return b.String()
+}
+
+func (t table) pad(row []string, widths []int) []string {
+	cells := make([]string, len(row))
+	for i, cell := range row {
+		space := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+		if t.right[i] {
+			cells[i] = space + cell
+		} else {
+			cells[i] = cell + space
+		}
+	}
+	return cells
+}

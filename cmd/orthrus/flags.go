@@ -1,0 +1,201 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"math"
+	"runtime"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/pflag"
+
+	"orthrus/engine"
+	"orthrus/gguf"
+)
+
+// modelFlags choose a model and where it runs.
+type modelFlags struct {
+	path      string
+	context   int
+	threads   int
+	backend   string
+	cacheType string
+}
+
+func (f *modelFlags) add(fs *pflag.FlagSet) {
+	fs.StringVarP(&f.path, "model", "m", "", "GGUF `file` (default: the demo model inside the program)")
+	fs.IntVarP(&f.context, "ctx-size", "c", 0, "`tokens` of context (default: the model's, at most 8192)")
+	fs.IntVarP(&f.threads, "threads", "t", 0, "CPU threads (default: one a core)")
+	fs.StringVarP(&f.backend, "backend", "b", "auto", "where to compute: auto or cpu")
+	fs.StringVar(&f.cacheType, "cache-type", "f16", "type of the KV cache: f16, f32 or q8_0")
+}
+
+func (f *modelFlags) check() error {
+	switch {
+	case f.context < 0 || f.context > 1<<28:
+		return usagef("-c %d: a context has 1 to %d tokens", f.context, 1<<28)
+	case f.threads < 0 || f.threads > 1<<12:
+		return usagef("-t %d: choose 1 to %d threads", f.threads, 1<<12)
+	case f.backend != "auto" && f.backend != "cpu":
+		return usagef("-b %q: choose auto or cpu", f.backend)
+	case !slices.Contains([]string{"f16", "f32", "q8_0"}, f.cacheType):
+		return usagef("--cache-type %q: choose f16, f32 or q8_0", f.cacheType)
+	}
+	return nil
+}
+
+// cache is the type of the KV cache, after check.
+func (f *modelFlags) cache() gguf.Type {
+	t, _ := gguf.ParseType(f.cacheType)
+	return t
+}
+
+// cpuThreads is the number of threads that -t asks for.
+func (f *modelFlags) cpuThreads() int {
+	if f.threads > 0 {
+		return f.threads
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+// samplingFlags say how tokens are chosen. What is not given comes from the
+// model file.
+type samplingFlags struct {
+	fs               *pflag.FlagSet
+	temp, topP, minP float64
+	topK             int
+	seed             uint64
+	acceptance       string
+}
+
+func (f *samplingFlags) add(fs *pflag.FlagSet) {
+	f.fs = fs
+	fs.Float64Var(&f.temp, "temp", 0, "temperature; 0 takes the likeliest token (default: the model's)")
+	fs.IntVar(&f.topK, "top-k", 0, "sample from the `K` likeliest tokens; 0 is all (default: the model's)")
+	fs.Float64Var(&f.topP, "top-p", 0, "sample from the likeliest tokens of this total `probability`; 1 is all (default: the model's)")
+	fs.Float64Var(&f.minP, "min-p", 0, "drop tokens below this `share` of the likeliest one's probability (default: the model's)")
+	fs.Uint64VarP(&f.seed, "seed", "s", 0, "seed of sampling (default: random)")
+	fs.StringVar(&f.acceptance, "acceptance", "match", "rule for drafts when sampling: match (a seed's text is the same in every mode) or rejection")
+}
+
+func (f *samplingFlags) check() error {
+	inUnit := func(v float64) bool { return v >= 0 && v <= 1 }
+	switch {
+	case !(f.temp >= 0) || math.IsInf(f.temp, 0):
+		return usagef("--temp %g: a temperature is 0 or more", f.temp)
+	case f.topK < 0:
+		return usagef("--top-k %d: it is 0 or more", f.topK)
+	case !inUnit(f.topP):
+		return usagef("--top-p %g: it is between 0 and 1", f.topP)
+	case !inUnit(f.minP):
+		return usagef("--min-p %g: it is between 0 and 1", f.minP)
+	case f.acceptance != "match" && f.acceptance != "rejection":
+		return usagef("--acceptance %q: choose match or rejection", f.acceptance)
+	}
+	return nil
+}
+
+// seeded reports whether the seed was chosen by the user.
+func (f *samplingFlags) seeded() bool { return f.fs.Changed("seed") }
+
+// options puts the flags that were given over the model's recommendation.
+func (f *samplingFlags) options(s engine.Sampling) engine.Sampling {
+	for name, set := range map[string]func(){
+		"temp":  func() { s.Temp = f.temp },
+		"top-k": func() { s.TopK = f.topK },
+		"top-p": func() { s.TopP = f.topP },
+		"min-p": func() { s.MinP = f.minP },
+	} {
+		if f.fs.Changed(name) {
+			set()
+		}
+	}
+	s.Seed = f.seed
+	if !f.seeded() {
+		s.Seed = randomSeed()
+	}
+	if f.acceptance == "rejection" {
+		s.Acceptance = engine.Rejection
+	}
+	return s
+}
+
+// randomSeed is short enough to be typed again.
+func randomSeed() uint64 {
+	var b [4]byte
+	rand.Read(b[:])
+	return uint64(binary.LittleEndian.Uint32(b[:]))
+}
+
+// decodeFlags say how far and by which mode to decode.
+type decodeFlags struct {
+	n     int
+	mode  string
+	block int
+}
+
+func (f *decodeFlags) add(fs *pflag.FlagSet) {
+	fs.IntVarP(&f.n, "n-predict", "n", -1, "most `tokens` to generate; -1 is as many as the context holds")
+	fs.StringVar(&f.mode, "mode", "auto", "auto, diffusion (draft and verify) or ar (one token a pass)")
+	fs.IntVar(&f.block, "block", 0, "`rows` of a draft, the known token included (default: the model's block size)")
+}
+
+var modes = map[string]engine.Mode{"auto": engine.Auto, "diffusion": engine.DraftMode, "ar": engine.ARMode}
+
+func (f *decodeFlags) check() error {
+	if _, ok := modes[f.mode]; !ok {
+		return usagef("--mode %q: choose auto, diffusion or ar", f.mode)
+	}
+	if f.n == 0 || f.n < -1 {
+		return usagef("-n %d: choose 1 or more, or -1 for no limit", f.n)
+	}
+	if f.block < 0 {
+		return usagef("--block %d: a draft has 1 row or more", f.block)
+	}
+	return nil
+}
+
+func (f *decodeFlags) options() engine.GenerateOptions {
+	return engine.GenerateOptions{Mode: modes[f.mode], Block: f.block, MaxTokens: max(f.n, 0)}
+}
+
+// templateFlags shape the chat template's text.
+type templateFlags struct {
+	system         string
+	think, noThink bool
+}
+
+func (f *templateFlags) add(fs *pflag.FlagSet) {
+	fs.StringVar(&f.system, "system", "", "system `prompt`")
+	fs.BoolVar(&f.think, "think", false, "let the model reason before it answers")
+	fs.BoolVar(&f.noThink, "no-think", false, "tell the model to answer at once (default for the demo model)")
+}
+
+func (f *templateFlags) check() error {
+	if f.think && f.noThink {
+		return usagef("--think and --no-think: give one of them")
+	}
+	return nil
+}
+
+// thinking is the template's enable_thinking; nil leaves it to the template.
+// The demo model knows answers without reasoning only.
+func (f *templateFlags) thinking(demo bool) *bool {
+	think := f.think
+	if !f.think && !f.noThink && !demo {
+		return nil
+	}
+	return &think
+}
+
+// checkStops refuses stop strings that could never be found.
+func checkStops(stops []string) error {
+	for _, s := range stops {
+		if s == "" || !utf8.ValidString(s) {
+			return usagef("--stop %q: a stop string is text, not empty", strings.ToValidUTF8(s, "?"))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"strings"
+	"testing"
+)
+
+// TestMain keeps the tests out of the user's folders.
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "orthrus-test-")
+	if err != nil {
+		panic(err)
+	}
+	for _, name := range []string{"HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "LocalAppData", "AppData"} {
+		os.Setenv(name, dir)
+	}
+	status := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(status)
+}
+
+// result is what a command line printed.
+type result struct {
+	status   int
+	out, err string
+}
+
+// orthrus runs a command line with a pipe as standard input.
+func orthrus(t *testing.T, stdin string, args ...string) result {
+	t.Helper()
+	var out, err bytes.Buffer
+	c := &console{in: strings.NewReader(stdin), out: &out, err: &err}
+	status := execute(context.Background(), c, args)
+	return result{status, out.String(), err.String()}
+}
+
+func TestUsageErrors(t *testing.T) {
+	for _, line := range []string{
+		"frob",
+		"run --frob",
+		"run text",
+		"run -p",
+		"run -p x -n 0",
+		"run -p x -n -2",
+		"run -p x -n many",
+		"run -p x -f y",
+		"run -p x --temp -1",
+		"run -p x --temp NaN",
+		"run -p x --top-p 1.5",
+		"run -p x --min-p -0.1",
+		"run -p x --top-k -1",
+		"run -p x --seed -1",
+		"run -p x --acceptance maybe",
+		"run -p x --mode fast",
+		"run -p x --block -1",
+		"run -p x --cache-type q4_k",
+		"run -p x -b cuda",
+		"run -p x -c -1",
+		"run -p x -t -1",
+		"run -p x --think --no-think",
+		"run -p x --raw --system y",
+		"run -p x --stop=",
+		"run",
+		"convert",
+		"convert a b",
+		"convert . --type q3",
+		"convert . --diff-type q3",
+		"convert . --view left",
+		"quantize a b",
+		"quantize a b q3",
+		"bench -o xml",
+		"bench -r 0",
+		"bench --shape 9b",
+		"bench --shape 8b -m file",
+		"bench --type q4_0",
+		"bench --shape 8b --type q3",
+		"bench --shape 8b -p x",
+		"bench --assume 3",
+		"bench --shape 8b --assume 0.5",
+		"inspect",
+		"inspect a b",
+		"tokenize a b",
+		"version now",
+		"chat hello",
+	} {
+		t.Run(line, func(t *testing.T) {
+			r := orthrus(t, "", strings.Fields(line)...)
+			if r.status != statusUsage {
+				t.Errorf("exit status %d, want %d", r.status, statusUsage)
+			}
+			checkErrorLine(t, r)
+		})
+	}
+}
+
+func TestFailures(t *testing.T) {
+	for _, line := range []string{
+		"run -p x -m no-such-file.gguf",
+		"run -f no-such-file.txt",
+		"inspect no-such-file.gguf",
+		"inspect .",
+		"inspect main_test.go",
+		"tokenize -m no-such-file.gguf text",
+		"convert no-such-folder",
+		"convert main_test.go",
+		"quantize no-such-file.gguf out.gguf q4_0",
+		"bench -m no-such-file.gguf",
+		"chat -m main_test.go",
+	} {
+		t.Run(line, func(t *testing.T) {
+			r := orthrus(t, "", strings.Fields(line)...)
+			if r.status != statusFailure {
+				t.Errorf("exit status %d, want %d", r.status, statusFailure)
+			}
+			checkErrorLine(t, r)
+		})
+	}
+}
+
+// checkErrorLine checks that an error is one line on standard error alone, and
+// names the program.
+func checkErrorLine(t *testing.T, r result) {
+	t.Helper()
+	if r.out != "" {
+		t.Errorf("standard output has %q", r.out)
+	}
+	if !strings.HasPrefix(r.err, "orthrus: ") || strings.Count(r.err, "\n") != 1 || !strings.HasSuffix(r.err, "\n") {
+		t.Errorf("standard error has %q, want one line", r.err)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	for _, name := range []string{"convert", "quantize", "run", "chat", "bench", "inspect", "tokenize", "version", "completion"} {
+		if r := orthrus(t, "", name, "--help"); r.status != 0 || !strings.Contains(r.out, "orthrus "+name) || r.err != "" {
+			t.Errorf("%s --help: status %d, output %.100q, errors %q", name, r.status, r.out, r.err)
+		}
+	}
+	if r := orthrus(t, ""); r.status != 0 || !strings.Contains(r.out, "Usage:") {
+		t.Errorf("no arguments: status %d, output %.100q", r.status, r.out)
+	}
+	if r := orthrus(t, "", "completion", "bash"); r.status != 0 || !strings.Contains(r.out, "orthrus") {
+		t.Errorf("completion bash: status %d", r.status)
+	}
+	if r := orthrus(t, "", "version"); r.status != 0 || !strings.Contains(r.out, "cpu kernels: ") {
+		t.Errorf("version: status %d, output %q", r.status, r.out)
+	}
+}

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"bufio"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+)
+
+func TestPasteReader(t *testing.T) {
+	nl := string(pastedNewline)
+	for in, want := range map[string]string{
+		"typed\r":                                  "typed\r",
+		"\x1b[A\x1b[3~":                            "\x1b[A\x1b[3~",
+		"a\x1b[200~b\rc\x1b[201~d\r":               "ab" + nl + "cd\r",
+		"\x1b[200~b\r\nc\nd\x1b[201~":              "b" + nl + "c" + nl + "d",
+		"\x1b[200~\x03\x04\x1b[A\x7f\x1b[201~\x03": "[A\x03",
+		"\x1b[200~x\x1b[20":                        "x[20",
+		"\x1b\x1b[200~a\nb\x1b[201~":               "\x1ba" + nl + "b",
+		"\x1b[200~жук\x1b[201~":                    "жук",
+	} {
+		for name, r := range map[string]io.Reader{"whole": strings.NewReader(in), "bytewise": iotest.OneByteReader(strings.NewReader(in))} {
+			got, err := io.ReadAll(&pasteReader{r: bufio.NewReader(r)})
+			if err != nil || string(got) != want {
+				t.Errorf("%s %q: %q, %v; want %q", name, in, got, err, want)
+			}
+		}
+	}
+}
