@@ -15,7 +15,7 @@ func sampleResult() *benchResult {
 		return &t
 	}
 	r := &benchResult{
-		Machine: "a machine", Backend: "cpu", Threads: 2, Model: "m|odel", Size: 3 << 20, Parameters: 2_500_000, Block: 4,
+		Machine: "a machine", Backend: "cpu", Threads: 2, Model: "m|odel", Type: "q4_k", Size: 3 << 20, Parameters: 2_500_000, Block: 4,
 		Tests: []benchTest{newTest("pp512", 512, samples{1, 2, 4})},
 		Passes: []benchPass{
 			{Rows: 1, AR: newTest("ar", 1, samples{0.01}), Diffusion: diff(1, 0.02)},
@@ -68,8 +68,8 @@ func TestBenchFormats(t *testing.T) {
 	if err != nil || len(rows) != 1+1+4+2 {
 		t.Fatalf("csv has %d rows, %v; want a head, 1 test, 4 passes, 2 decodings", len(rows), err)
 	}
-	if want := []string{"a machine", "m|odel", "3145728", "2500000", "cpu", "2", "pp512", "512", "2000"}; !reflect.DeepEqual(rows[1][:9], want) {
-		t.Errorf("csv row %q, want %q", rows[1][:9], want)
+	if want := []string{"a machine", "m|odel", "q4_k", "3145728", "2500000", "cpu", "2", "pp512", "512", "2000"}; !reflect.DeepEqual(rows[1][:10], want) {
+		t.Errorf("csv row %q, want %q", rows[1][:10], want)
 	}
 
 	for _, output := range []string{"table", "md"} {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"orthrus/engine"
+	"orthrus/gguf"
 )
 
 // bench measures one model.
@@ -26,9 +27,14 @@ func (b *bench) measure(ctx context.Context) (*benchResult, error) {
 		Machine: m.net.Backend.Describe(), Backend: m.net.Backend.Name(), Threads: b.f.model.cpuThreads(), Model: m.name(), Cache: b.f.model.cacheType,
 		Size: m.net.Bytes(), Random: b.f.shape != "", Block: m.block(engine.GenerateOptions{Block: b.f.block}),
 	}
+	bytes, most := map[gguf.Type]int{}, gguf.F32
 	for _, t := range m.net.Tensors() {
 		r.Parameters += int64(t.Elems())
+		if bytes[t.Type] += len(t.Data); bytes[t.Type] > bytes[most] {
+			most = t.Type
+		}
 	}
+	r.Type = most.String()
 	steps := []func(context.Context, *benchResult) error{b.prompt, b.oneByOne, b.passes}
 	if r.Random {
 		r.Assumed = b.f.assume

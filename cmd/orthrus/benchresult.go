@@ -14,6 +14,7 @@ type benchResult struct {
 	Backend    string       `json:"backend"`
 	Threads    int          `json:"threads"`
 	Model      string       `json:"model"`
+	Type       string       `json:"type"` // of most bytes
 	Random     bool         `json:"random_weights"`
 	Size       int64        `json:"size"`
 	Parameters int64        `json:"parameters"`

@@ -40,11 +40,11 @@ func (r *benchResult) format(output string) string {
 // speeds is llama-bench's table.
 func (r *benchResult) speeds() table {
 	t := table{
-		head:  []string{"model", "size", "params", "backend", "threads", "test", "t/s"},
-		right: []bool{false, true, true, false, true, true, true},
+		head:  []string{"model", "type", "size", "params", "backend", "threads", "test", "t/s"},
+		right: []bool{false, false, true, true, false, true, true, true},
 	}
 	add := func(test, speed string) {
-		t.rows = append(t.rows, []string{r.Model, bytesText(r.Size), countText(r.Parameters), r.Backend, fmt.Sprint(r.Threads), test, speed})
+		t.rows = append(t.rows, []string{r.Model, r.Type, bytesText(r.Size), countText(r.Parameters), r.Backend, fmt.Sprint(r.Threads), test, speed})
 	}
 	for _, test := range r.Tests {
 		add(test.Name, fmt.Sprintf("%.2f ± %.2f", test.TPS, test.TPSStddev))
@@ -101,9 +101,9 @@ func (r *benchResult) histogram() table {
 func (r *benchResult) csv() string {
 	var b strings.Builder
 	w := csv.NewWriter(&b)
-	w.Write([]string{"machine", "model", "size", "params", "backend", "threads", "test", "tokens", "ms", "ms_stddev", "tps", "tps_stddev", "tokens_per_step"})
+	w.Write([]string{"machine", "model", "type", "size", "params", "backend", "threads", "test", "tokens", "ms", "ms_stddev", "tps", "tps_stddev", "tokens_per_step"})
 	line := func(test string, figures ...any) {
-		row := []string{r.Machine, r.Model, fmt.Sprint(r.Size), fmt.Sprint(r.Parameters), r.Backend, fmt.Sprint(r.Threads), test}
+		row := []string{r.Machine, r.Model, r.Type, fmt.Sprint(r.Size), fmt.Sprint(r.Parameters), r.Backend, fmt.Sprint(r.Threads), test}
 		for _, f := range figures {
 			row = append(row, fmt.Sprint(f))
 		}

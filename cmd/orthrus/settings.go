@@ -146,7 +146,7 @@ func setInt(dst *int, v string, low, high int) bool {
 // floatSetting is a number between 0 and limit.
 func floatSetting(name, want string, limit float64, field func(*repl) *float64) setting {
 	return setting{name, want,
-		func(r *repl) string { return strconv.FormatFloat(*field(r), 'g', -1, 64) },
+		func(r *repl) string { return strconv.FormatFloat(*field(r), 'g', -1, 32) },
 		func(r *repl, v string) bool {
 			x, err := strconv.ParseFloat(v, 64)
 			if err != nil || !(x >= 0 && x <= limit) {

@@ -32,10 +32,10 @@ func shapeNames() []string {
 }
 
 // config is common to all sizes but for the shape.
-func (s shape) config(typ string) engine.Config {
+func (s shape) config() engine.Config {
 	const headDim = 128
 	return engine.Config{
-		Arch: "orthrus", Name: "random " + s.name + " " + typ,
+		Arch: "orthrus", Name: "random " + s.name,
 		Layers: s.layers, Hidden: s.hidden, Heads: s.heads, KVHeads: s.kvHeads, HeadDim: headDim, FF: s.ff,
 		Vocab: 151936, Context: 40960, Eps: 1e-6, Rope: engine.NewRope(1e6, headDim),
 		BlockSize: 32, MaskToken: 151669,
@@ -53,7 +53,7 @@ func randomModel(name, typ, diffType string) (*engine.Model, error) {
 		if err != nil {
 			return nil, usageError{err}
 		}
-		return engine.Random(s.config(typ), s.tied, types)
+		return engine.Random(s.config(), s.tied, types)
 	}
 	return nil, usagef("--shape %q: choose one of %s", name, strings.Join(shapeNames(), ", "))
 }
