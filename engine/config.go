@@ -39,6 +39,7 @@ type Config struct {
 const (
 	maxDim    = 1 << 20
 	maxLayers = 1 << 12
+	maxBlock  = 1 << 10 // rows of logits are kept for a whole block
 )
 
 // readConfig reads and checks the hyperparameters in a file's metadata.
@@ -72,7 +73,7 @@ func readConfig(md gguf.Metadata) (Config, error) {
 	}
 	c.Rope = r.rope(a, c.HeadDim)
 	if c.Arch == "orthrus" {
-		c.BlockSize = r.count("orthrus.block_size", 64)
+		c.BlockSize = r.count("orthrus.block_size", maxBlock)
 		c.MaskToken = int32(r.uint("tokenizer.ggml.mask_token_id", math.MaxInt32))
 		if shift, err := md.Bool("diffusion.shift_logits"); err == nil && !shift && r.err == nil {
 			r.err = errors.New("diffusion.shift_logits is false: row i must predict position i+1")

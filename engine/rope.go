@@ -29,7 +29,7 @@ type Yarn struct {
 	Original  float64 // original_max_position_embeddings
 	BetaFast  float64 // rotations above which a dimension is left as it is
 	BetaSlow  float64 // rotations below which a dimension is interpolated
-	Attention float64 // scale of cos and sin; 0: 0.1 ln(factor) + 1
+	Attention float64 // multiplies the scale of cos and sin, 0.1 ln(factor) + 1
 }
 
 // Apply stretches an unscaled embedding. Dimensions that turn often over the
@@ -53,11 +53,8 @@ func (y Yarn) Apply(r Rope) Rope {
 		freq := 1 / math.Pow(r.Theta, float64(2*i)/dim)
 		out.InvFreq[i] = float32(float64(freq/y.Factor*ramp) + float64(freq*(1-ramp)))
 	}
-	if y.Attention == 0 {
-		out.Scale = float32(0.1*math.Log(y.Factor) + 1)
-		if y.Factor <= 1 {
-			out.Scale = 1
-		}
+	if y.Factor > 1 {
+		out.Scale = float32((0.1*math.Log(y.Factor) + 1) * y.Attention)
 	}
 	return out
 }
@@ -93,10 +90,10 @@ func (r *metaReader) rope(arch string, headDim int) Rope {
 		Original:  r.float(key + "original_context_length"),
 		BetaFast:  opt("yarn_beta_fast", 32),
 		BetaSlow:  opt("yarn_beta_slow", 1),
-		Attention: opt("attn_factor", 0),
+		Attention: opt("attn_factor", 1),
 	}
 	inRange := func(v float64) bool { return v > 0 && v < 1e9 }
-	if r.err == nil && !(inRange(y.Factor) && inRange(y.Original) && inRange(y.BetaFast) && inRange(y.BetaSlow) && y.Attention >= 0 && y.Attention < 1e3) {
+	if r.err == nil && !(inRange(y.Factor) && inRange(y.Original) && inRange(y.BetaFast) && inRange(y.BetaSlow) && inRange(y.Attention)) {
 		r.keep(fmt.Errorf("%s*: yarn values out of range", key))
 	}
 	if r.err != nil {

@@ -1,68 +1,76 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"os"
-	"path/filepath"
+	"slices"
 	"testing"
+
+	"orthrus/engine"
+	"orthrus/engine/cpu"
+	"orthrus/gguf"
 )
 
-func TestDemoArchive(t *testing.T) {
-	if n := len(demoArchive); n > 16<<20 {
-		t.Errorf("the archive has %d bytes, more than 16 MiB", n)
+// TestDemoKeepsGoldenOutputs counts how many of the reference's 64 outputs in
+// float32 the quantized demo model gives token for token.
+func TestDemoKeepsGoldenOutputs(t *testing.T) {
+	if len(demoArchive) > 16_000_000 {
+		t.Errorf("the archive has %d bytes, more than 16 MB", len(demoArchive))
 	}
-	size, err := demoSize()
+	data, err := demoData()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if data, err := demoData(); err != nil || int64(len(data)) != size {
-		t.Errorf("%d bytes unpacked, %v; the archive tells %d", len(data), err, size)
-	}
-}
-
-func TestUnpackDemo(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "new", "folder")
-	path, err := unpackDemo(dir)
+	f, err := gguf.Parse(data)
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, err := os.Stat(path)
+	m, err := engine.Load(f)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := unpackDemo(dir)
-	if err != nil || again != path {
-		t.Fatalf("again: %s, %v", again, err)
-	}
-	if info, err := os.Stat(path); err != nil || !os.SameFile(first, info) {
-		t.Errorf("a whole file was written anew: %v", err)
-	}
-	if err := os.Truncate(path, 100); err != nil {
+	b := cpu.New(0)
+	defer b.Close()
+	net, err := engine.Place(m, b, nil)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := unpackDemo(dir); err != nil {
-		t.Fatal(err)
-	}
-	if info, err := os.Stat(path); err != nil || info.Size() != first.Size() {
-		t.Errorf("a cut file stays: %v", err)
-	}
-	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
-		t.Errorf("%d files in the folder, want the model alone: %v", len(files), err)
-	}
-}
-
-// TestDemoWithoutCache runs where there is no cache folder.
-func TestDemoWithoutCache(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, home := range []string{"", file} {
-		for _, name := range []string{"HOME", "XDG_CACHE_HOME", "LocalAppData"} {
-			t.Setenv(name, home)
+	var golden struct {
+		Cases []struct {
+			IDs []int32 `json:"input_ids"`
+			AR  []int32 `json:"ar_ids"`
 		}
-		r := orthrus(t, "", "run", "-p", ask18, "--temp", "0")
-		if r.status != 0 || r.out != count18 {
-			t.Errorf("with home %q: %+v", home, r)
+	}
+	text, err := os.ReadFile("../../engine/testdata/demo_decode.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &golden); err != nil {
+		t.Fatal(err)
+	}
+	d, err := engine.NewDecoder(net, engine.DecoderOptions{Context: 512, Cache: gguf.F16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	same, tokens, steps := 0, 0, 0
+	for _, g := range golden.Cases {
+		var ids []int32
+		stats, err := d.Generate(context.Background(), g.IDs, engine.GenerateOptions{MaxTokens: 160}, func(id int32) bool {
+			ids = append(ids, id)
+			return true
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
+		if slices.Equal(ids, g.AR) {
+			same++
+		}
+		tokens, steps = tokens+len(ids), steps+len(stats.Accepted)
+	}
+	t.Logf("%d of %d outputs kept, %.2f tokens a step", same, len(golden.Cases), float64(tokens)/float64(steps))
+	if same < 56 {
+		t.Errorf("%d of %d golden outputs kept, want 56", same, len(golden.Cases))
 	}
 }
