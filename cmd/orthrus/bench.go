@@ -139,7 +139,11 @@ func (f *benchFlags) open(c *console) (*model, error) {
 		return nil, err
 	}
 	m := &model{}
-	m.net, err = engine.Place(weights, newBackend(&f.model), nil)
+	backend, err := newBackend(&f.model)
+	if err != nil {
+		return nil, err
+	}
+	m.net, err = engine.Place(weights, backend, nil)
 	if err != nil {
 		return nil, fmt.Errorf("--shape %s: %w", f.shape, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"orthrus/engine/cpu"
 	"orthrus/engine/tokenizer"
 	"orthrus/gguf"
+	"orthrus/quant"
 )
 
 // defaultContext bounds the context where none is asked for.
@@ -73,12 +74,23 @@ func (m *model) load(f *modelFlags) error {
 	} else if !errors.Is(err, gguf.ErrMissing) {
 		return fmt.Errorf("%s: %w", m.file.Path, err)
 	}
-	m.net, err = engine.Place(weights, newBackend(f), nil)
+	backend, err := newBackend(f)
+	if err != nil {
+		return err
+	}
+	m.net, err = engine.Place(weights, backend, nil)
 	return err
 }
 
 // newBackend is the device that -b chooses. The CPU is the only one so far.
-func newBackend(f *modelFlags) engine.Backend { return cpu.New(f.cpuThreads()) }
+// An ORTHRUS_CPU that this machine cannot satisfy is an error, not a surprise in
+// the figures.
+func newBackend(f *modelFlags) (engine.Backend, error) {
+	if _, err := quant.CPU(); err != nil {
+		return nil, err
+	}
+	return cpu.New(f.cpuThreads()), nil
+}
 
 // name is what people call the model.
 func (m *model) name() string {
