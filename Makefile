@@ -1,0 +1,28 @@
+export CGO_ENABLED = 0
+
+FUZZTIME = 30s
+
+.PHONY: build test check fuzz generate
+
+build:
+	go build ./cmd/orthrus
+
+test:
+	go test -timeout 20m ./...
+
+# Everything that has to pass before a merge, the tests included.
+check:
+	.ci/run
+
+# Fuzzes each target of each package for FUZZTIME.
+fuzz:
+	@set -e; for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+# Writes the assembly of quant's kernels.
+generate:
+	go generate ./...
