@@ -4,6 +4,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // A filter is what follows |.
@@ -40,7 +41,7 @@ func init() { // since the filter map looks filters up
 		"selectattr": selector("selectattr", true, true),
 		"sort":       sortFilter,
 		"string":     func(s *state, v Value, a arguments) Value { s.take("string", a, 0); return s.text(v) },
-		"title":      asMethod("title"),
+		"title":      titleFilter,
 		"tojson":     toJSON,
 		"trim":       asMethod("strip"),
 		"unique":     unique,
@@ -51,6 +52,23 @@ func init() { // since the filter map looks filters up
 // asMethod is a filter that is a method of the value's text.
 func asMethod(name string) filter {
 	return func(s *state, v Value, a arguments) Value { return stringMethods[name](s, s.text(v), a) }
+}
+
+// titleFilter makes the first letter of every word a capital. Unlike those of
+// the method, words end at spaces, hyphens and opening brackets only.
+func titleFilter(s *state, v Value, a arguments) Value {
+	s.take("title", a, 0)
+	text := s.text(v)
+	s.work(3 * len(text))
+	inside := false
+	return strings.Map(func(r rune) rune {
+		first := !inside
+		inside = !isSpace(r) && !strings.ContainsRune("-({[<", r)
+		if first {
+			return unicode.ToUpper(r)
+		}
+		return unicode.ToLower(r)
+	}, text)
 }
 
 func lengthFilter(s *state, v Value, a arguments) Value {
@@ -69,12 +87,18 @@ func defaultFilter(s *state, v Value, a arguments) Value {
 	return args[0]
 }
 
+func (s *state) defined(v Value) {
+	if !isDefined(s, v, nil) {
+		s.fail("cannot use %s", describe(v))
+	}
+}
+
 func abs(s *state, v Value, a arguments) Value {
 	s.take("abs", a, 0)
-	if _, f, _, ok := number(v); ok && f >= 0 {
-		return v
+	if _, f, _, _ := number(v); f < 0 {
+		return s.negative(v)
 	}
-	return s.negative(v)
+	return s.binary("+", int64(0), v)
 }
 
 // toInt is the integer that a number or a text starts to be, or a default.
@@ -87,6 +111,7 @@ func toInt(s *state, v Value, a arguments) Value {
 	if isInt {
 		return i
 	}
+	s.defined(v)
 	if text, isText := v.(string); isText {
 		text = strings.TrimSpace(text)
 		if i, err := strconv.ParseInt(text, 10, 64); err == nil {
@@ -110,6 +135,7 @@ func toFloat(s *state, v Value, a arguments) Value {
 	if _, f, _, ok := number(v); ok {
 		return f
 	}
+	s.defined(v)
 	if text, ok := v.(string); ok {
 		if f, err := strconv.ParseFloat(strings.TrimSpace(text), 64); err == nil {
 			return f
@@ -121,6 +147,7 @@ func toFloat(s *state, v Value, a arguments) Value {
 // indent puts spaces before every line but the first.
 func indent(s *state, v Value, a arguments) Value {
 	args := s.take("indent", a, 0, "width", "first", "blank")
+	text := s.str(v)
 	by, ok := args[0].(string)
 	if !ok {
 		by = strings.Repeat(" ", s.times(s.intOr(args[0], 4), 1))
@@ -131,7 +158,7 @@ func indent(s *state, v Value, a arguments) Value {
 	}
 	// Jinja ends the text with a newline before it splits it, so that one that
 	// is there stays.
-	for i, line := range s.lines(s.text(v)+"\n", false) {
+	for i, line := range s.lines(text+"\n", false) {
 		if i > 0 {
 			b.add("\n")
 			if line != "" || truth(args[2]) {

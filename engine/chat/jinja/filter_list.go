@@ -86,6 +86,9 @@ func selector(name string, byAttribute, keep bool) filter {
 			}
 			path, args = args[0], args[1:]
 		}
+		if len(a.named.keys) > 0 {
+			s.fail("%s takes no named arguments", name)
+		}
 		do := func(_ *state, v Value, _ List) bool { return truth(v) }
 		if len(args) > 0 {
 			t, ok := tests[s.str(args[0])]

@@ -30,6 +30,8 @@ type token struct {
 	line int
 }
 
+func (t token) is(k kind, text string) bool { return t.kind == k && t.text == text }
+
 func (t token) String() string {
 	switch t.kind {
 	case kindEOF:
@@ -108,7 +110,7 @@ func (l *lexer) text() bool {
 		l.emit(kindBegin, "{%")
 		l.tag("%}")
 		l.emit(kindEnd, "%}")
-		if n := len(l.tokens); l.tokens[n-2].text == "raw" && l.tokens[n-3].kind == kindBegin {
+		if n := len(l.tokens); l.tokens[n-2].is(kindName, "raw") && l.tokens[n-3].kind == kindBegin {
 			l.tokens = l.tokens[:n-3]
 			l.raw()
 		}
@@ -269,7 +271,7 @@ func (l *lexer) operator() string {
 // number reads digits, a fraction and an exponent; after a dot only digits,
 // which index.
 func (l *lexer) number() {
-	rest, n := l.rest(), 0
+	rest := l.rest()
 	digits := func(from int) int {
 		i := from
 		for i < len(rest) && (rest[i] >= '0' && rest[i] <= '9' || rest[i] == '_' && i > from) {
@@ -277,9 +279,8 @@ func (l *lexer) number() {
 		}
 		return i
 	}
-	n = digits(0)
-	k := kindInteger
-	if last := l.tokens[len(l.tokens)-1]; last.text != "." || last.kind != kindOperator {
+	n, k := digits(0), kindInteger
+	if last := l.tokens[len(l.tokens)-1]; !last.is(kindOperator, ".") {
 		if n < len(rest) && rest[n] == '.' && digits(n+1) > n+1 {
 			n, k = digits(n+1), kindFloat
 		}

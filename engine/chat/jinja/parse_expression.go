@@ -34,7 +34,7 @@ func (p *parser) next() token {
 
 // accept reads a name or an operator if it is next.
 func (p *parser) accept(k kind, text string) bool {
-	if t := p.peek(); t.kind != k || t.text != text {
+	if !p.peek().is(k, text) {
 		return false
 	}
 	p.pos++
@@ -74,7 +74,7 @@ func (p *parser) deepen() {
 // tuple reads expressions between commas: one is itself, more are a list.
 func (p *parser) tuple(read func() expr) expr {
 	first := read()
-	if t := p.peek(); t.kind != kindOperator || t.text != "," {
+	if !p.peek().is(kindOperator, ",") {
 		return first
 	}
 	list := listExpr{first}
@@ -153,7 +153,7 @@ func (p *parser) compare() expr {
 			op = p.next().text
 		case p.word("in"):
 			op = "in"
-		case t.kind == kindName && t.text == "not" && p.after().kind == kindName && p.after().text == "in":
+		case t.is(kindName, "not") && p.after().is(kindName, "in"):
 			p.pos += 2
 			op = "not in"
 		default:
@@ -330,7 +330,7 @@ func (p *parser) subscript(of expr) expr {
 func (p *parser) callArgs() callArgs {
 	var a callArgs
 	p.sequence(")", func() {
-		if t := p.after(); p.peek().kind == kindName && t.kind == kindOperator && t.text == "=" {
+		if p.peek().kind == kindName && p.after().is(kindOperator, "=") {
 			n := p.name()
 			p.next()
 			a.named = append(a.named, struct {

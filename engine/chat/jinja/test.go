@@ -26,9 +26,9 @@ var tests = map[string]struct {
 	"callable":    {is[function], false},
 	"lower":       {func(s *state, v Value, _ List) bool { return isCase(s.text(v), strings.ToLower) }, false},
 	"upper":       {func(s *state, v Value, _ List) bool { return isCase(s.text(v), strings.ToUpper) }, false},
-	"odd":         {func(s *state, v Value, _ List) bool { return s.modulo(v, int64(2)) == 1 }, false},
-	"even":        {func(s *state, v Value, _ List) bool { return s.modulo(v, int64(2)) == 0 }, false},
-	"divisibleby": {func(s *state, v Value, a List) bool { return s.modulo(v, a[0]) == 0 }, true},
+	"odd":         {func(s *state, v Value, _ List) bool { return s.leaves(v, int64(2), 1) }, false},
+	"even":        {func(s *state, v Value, _ List) bool { return s.leaves(v, int64(2), 0) }, false},
+	"divisibleby": {func(s *state, v Value, a List) bool { return s.leaves(v, a[0], 0) }, true},
 	"in":          {func(s *state, v Value, a List) bool { return s.contains(a[0], v) }, true},
 	"sameas":      {sameAs, true},
 	"eq":          {holds("=="), true},
@@ -72,13 +72,9 @@ func isCase(text string, to func(string) string) bool {
 	return text == to(text) && strings.ToLower(text) != strings.ToUpper(text)
 }
 
-func (s *state) modulo(v, by Value) int64 {
-	i, _, isInt, _ := number(v)
-	j, _, isInt2, _ := number(by)
-	if !isInt || !isInt2 {
-		s.fail("cannot divide %s by %s", describe(v), describe(by))
-	}
-	return s.integers("%", i, j).(int64)
+// leaves reports whether v divided by another value leaves a rest.
+func (s *state) leaves(v, by Value, rest int64) bool {
+	return s.equal(s.binary("%", v, by), rest)
 }
 
 func holds(op string) test {

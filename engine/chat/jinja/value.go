@@ -152,6 +152,8 @@ func (s *state) repr(b *builder, v Value) {
 	switch v := v.(type) {
 	case nil:
 		b.add("None")
+	case undefined:
+		b.add("Undefined")
 	case bool:
 		if v {
 			b.add("True")
@@ -282,8 +284,8 @@ func (s *state) compare(a, b Value) int {
 	case List:
 		if b, ok := b.(List); ok {
 			for i := range min(len(a), len(b)) {
-				if c := s.compare(a[i], b[i]); c != 0 {
-					return c
+				if !s.equal(a[i], b[i]) {
+					return s.compare(a[i], b[i])
 				}
 			}
 			return cmp.Compare(len(a), len(b))

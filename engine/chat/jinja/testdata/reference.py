@@ -1,4 +1,4 @@
-"""Writes cases.json: what Jinja renders of the templates in cases.txt.
+"""Writes cases.json: what Jinja renders of the templates in cases.txt. Run it here.
 
 cases.txt holds templates between lines of dashes. The environment is that of
 transformers' chat templates (utils/chat_template_utils.py). Made with
