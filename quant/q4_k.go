@@ -38,6 +38,7 @@ func dequantizeQ4K(dst []float32, src []byte) {
 			d0, d1 := d*float32(s0), d*float32(s1)
 			min0, min1 := dmin*float32(m0), dmin*float32(m1)
 			lo, hi := dst[64*j:][:32], dst[64*j+32:][:32]
+			// The products have at most 22 bits: exact, so that a fused subtraction gives the same values.
 			for i, q := range src[16+32*j:][:32] {
 				lo[i] = d0*float32(q&15) - min0
 				hi[i] = d1*float32(q>>4) - min1
