@@ -53,61 +53,7 @@ func mulBF16x1AVX2(y *float32, yStride int, w *byte, wStride int, x *float32, xS
 func mulBF16x2AVX2(y *float32, yStride int, w *byte, wStride int, x *float32, xStride int, k int, tiles int, add bool)
 
 //go:noescape
-func dotAVX2(x *float32, y *float32, n int) float32
-
-//go:noescape
-func dotF16AVX2(x *float32, y *uint16, n int) float32
-
-//go:noescape
-func axpyAVX2(y *float32, x *float32, n int, a float32)
-
-//go:noescape
-func axpyF16AVX2(y *float32, x *uint16, n int, a float32)
-
-//go:noescape
-func expSliceAVX2(dst *float32, x *float32, n int, table *expConstants)
-
-//go:noescape
-func siluMulAVX2(dst *float32, gate *float32, up *float32, n int, table *expConstants)
-
-//go:noescape
 func storeTileAVX2(y *float32, stride int, acc *float32, n int, add bool)
-
-//go:noescape
-func axpyRowsF32x1AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
-
-//go:noescape
-func axpyRowsF32x2AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
-
-//go:noescape
-func axpyRowsF32x3AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
-
-//go:noescape
-func axpyRowsF32x4AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
-
-//go:noescape
-func axpyRowsF16x1AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
-
-//go:noescape
-func axpyRowsF16x2AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
-
-//go:noescape
-func axpyRowsF16x3AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
-
-//go:noescape
-func axpyRowsF16x4AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
-
-//go:noescape
-func axpyRowsBF16x1AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
-
-//go:noescape
-func axpyRowsBF16x2AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
-
-//go:noescape
-func axpyRowsBF16x3AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
-
-//go:noescape
-func axpyRowsBF16x4AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
 
 //go:noescape
 func quantizeAct256AVX2(dst *act256, x *float32, n int)
@@ -176,58 +122,4 @@ func mulBF16x3AVX512(y *float32, yStride int, w *byte, wStride int, x *float32, 
 func mulBF16x4AVX512(y *float32, yStride int, w *byte, wStride int, x *float32, xStride int, k int, tiles int, add bool)
 
 //go:noescape
-func dotAVX512(x *float32, y *float32, n int) float32
-
-//go:noescape
-func dotF16AVX512(x *float32, y *uint16, n int) float32
-
-//go:noescape
-func axpyAVX512(y *float32, x *float32, n int, a float32)
-
-//go:noescape
-func axpyF16AVX512(y *float32, x *uint16, n int, a float32)
-
-//go:noescape
-func expSliceAVX512(dst *float32, x *float32, n int, table *expConstants)
-
-//go:noescape
-func siluMulAVX512(dst *float32, gate *float32, up *float32, n int, table *expConstants)
-
-//go:noescape
 func storeTileAVX512(y *float32, stride int, acc *float32, n int, add bool)
-
-//go:noescape
-func axpyRowsF32x1AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
-
-//go:noescape
-func axpyRowsF32x2AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
-
-//go:noescape
-func axpyRowsF32x3AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
-
-//go:noescape
-func axpyRowsF32x4AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
-
-//go:noescape
-func axpyRowsF16x1AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
-
-//go:noescape
-func axpyRowsF16x2AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
-
-//go:noescape
-func axpyRowsF16x3AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
-
-//go:noescape
-func axpyRowsF16x4AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
-
-//go:noescape
-func axpyRowsBF16x1AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
-
-//go:noescape
-func axpyRowsBF16x2AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
-
-//go:noescape
-func axpyRowsBF16x3AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
-
-//go:noescape
-func axpyRowsBF16x4AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)

@@ -10,7 +10,6 @@ func (w *writer) vectorKernels() {
 	w.axpy("axpyF16", "F16", "*uint16", 2)
 	w.expSlice()
 	w.siluMul()
-	w.storeTile()
 	for _, e := range elements {
 		for n := range 4 {
 			w.axpyRows(e.name, e.bytes, n+1)
