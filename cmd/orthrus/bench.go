@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -45,7 +44,7 @@ standard deviation.
 file. How many drafts such a model accepts cannot be measured: --assume says it.`,
 		Example: `  orthrus bench -m model.gguf -o md
   orthrus bench --shape 8b --type q4_k_m --assume 5`,
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.check(cmd); err != nil {
 				return err
@@ -55,9 +54,9 @@ file. How many drafts such a model accepts cannot be measured: --assume says it.
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVar(&f.shape, "shape", "", "measure random weights of this Qwen3 `size` instead of a file")
-	fs.StringVar(&f.typ, "type", convert.DefaultType, "`type` of the random weights")
-	fs.StringVar(&f.diffType, "diff-type", "", "`type` of the random diffusion projections (default: fits --type)")
+	choose(fs, &f.shape, "shape", "", "", "measure random weights of this Qwen3 `size` instead of a file", shapeNames())
+	choose(fs, &f.typ, "type", "", convert.DefaultType, "`type` of the random weights", convert.Types())
+	choose(fs, &f.diffType, "diff-type", "", "", "`type` of the random diffusion projections (default: fits --type)", convert.Types())
 	fs.Float64Var(&f.assume, "assume", 4, "`tokens` per step to assume for random weights")
 	fs.StringArrayVarP(&f.prompts, "prompt", "p", nil, "`prompt` to decode; may be repeated (default: some about Go)")
 	fs.StringVarP(&f.file, "file", "f", "", "`file` of prompts, one a line or JSON")
@@ -66,7 +65,7 @@ file. How many drafts such a model accepts cannot be measured: --assume says it.
 	fs.IntVar(&f.tg, "tg", 128, "`tokens` to decode one by one; 0 leaves this test out")
 	fs.IntVar(&f.block, "block", 0, "`rows` of a draft (default: the model's block size)")
 	fs.IntVarP(&f.repeats, "repetitions", "r", 5, "`runs` of each test")
-	fs.StringVarP(&f.output, "output", "o", "table", "table, md, json or csv")
+	choose(fs, &f.output, "output", "o", "table", "table, md, json or csv", []string{"table", "md", "json", "csv"})
 	fs.BoolVar(&f.template.noThink, "no-think", false, "tell the model to answer the prompts at once (default for the demo model)")
 	f.sampling.add(fs)
 	for _, name := range []string{"temp", "top-k", "top-p", "min-p"} { // bench leaves the file's out
@@ -94,8 +93,6 @@ func (f *benchFlags) check(cmd *cobra.Command) error {
 		return usagef("-r %d: choose 1 to 1000 runs", f.repeats)
 	case !(f.assume >= 1 && f.assume <= 64):
 		return usagef("--assume %g: a step yields 1 to 64 tokens", f.assume)
-	case !slices.Contains([]string{"table", "md", "json", "csv"}, f.output):
-		return usagef("-o %q: choose table, md, json or csv", f.output)
 	}
 	if err := f.model.check(); err != nil {
 		return err

@@ -13,7 +13,7 @@ func newChat(c *console) *cobra.Command {
 		Short: "Talk with a model",
 		Long: `Talk with a model, line by line. A line that ends in \ goes on in the next one,
 and """ begins and ends a message of several lines. /help lists the commands.`,
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.check(cmd); err != nil {
 				return err

@@ -10,36 +10,14 @@ import (
 	"orthrus/convert"
 )
 
-// typeFlags say what a file's tensors become.
-type typeFlags struct {
-	diffType string
-	threads  int
-}
-
-func (f *typeFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.diffType, "diff-type", "", "`type` of the diffusion projections, which change the speed and never the text (default: fits --type)")
-	fs.IntVarP(&f.threads, "threads", "t", 0, "CPU threads (default: one a core)")
-}
-
-// check refuses a type that convert does not know.
-func (f *typeFlags) check(typ string) error {
-	for _, name := range []string{typ, f.diffType} {
-		if name == "" {
-			continue
-		}
-		if _, err := convert.DefaultDiffType(name); err != nil {
-			return usageError{err}
-		}
-	}
-	if f.threads < 0 || f.threads > 1<<12 {
-		return usagef("-t %d: choose 1 to %d threads", f.threads, 1<<12)
-	}
-	return nil
+// addTypeFlags declares the flags that convert and quantize share.
+func addTypeFlags(fs *pflag.FlagSet, o *convert.Options) {
+	choose(fs, &o.DiffType, "diff-type", "", "", "`type` of the diffusion projections, which change the speed and never the text (default: fits the other tensors')", convert.Types())
+	fs.IntVarP(&o.Threads, "threads", "t", 0, "CPU threads (default: one a core)")
 }
 
 func newConvert(c *console) *cobra.Command {
-	var types typeFlags
-	o := convert.Options{}
+	var o convert.Options
 	cmd := &cobra.Command{
 		Use:   "convert DIR|ORG/MODEL",
 		Short: "Convert a Hugging Face checkpoint to GGUF",
@@ -47,47 +25,57 @@ func newConvert(c *console) *cobra.Command {
 tokenizer.json, ...) to one GGUF file: a folder, or ORG/MODEL of the local hub
 cache. Types: ` + strings.Join(convert.Types(), ", ") + ".",
 		Example: "  orthrus convert ./Orthrus-Qwen3-1.7B --type q4_k_m",
-		Args:    cobra.ExactArgs(1),
+		Args:    takes(1, 1),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveFilterDirs
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := types.check(o.Type); err != nil {
+			if err := checkThreads(o.Threads); err != nil {
 				return err
 			}
-			if o.View != "both" && o.View != "ar" {
-				return usagef("--view %q: choose both or ar", o.View)
-			}
-			o.DiffType, o.Threads = types.diffType, types.threads
 			return c.write(cmd.Context(), "converting", o, func(ctx context.Context, o convert.Options) (*convert.Report, error) {
 				return convert.Convert(ctx, args[0], o)
 			})
 		},
 	}
 	fs := cmd.Flags()
+	fs.SortFlags = false
 	fs.StringVarP(&o.Out, "out", "o", "", "`file` to write (default: MODEL-TYPE.gguf in the current folder)")
-	fs.StringVar(&o.Type, "type", convert.DefaultType, "`type` of the tensors")
-	fs.StringVar(&o.View, "view", "both", "both, or ar for a plain qwen3 file that llama.cpp runs")
-	types.add(fs)
+	choose(fs, &o.Type, "type", "", convert.DefaultType, "`type` of the tensors", convert.Types())
+	addTypeFlags(fs, &o)
+	choose(fs, &o.View, "view", "", "both", "both, or ar for a plain qwen3 file that llama.cpp runs", []string{"both", "ar"})
 	return cmd
 }
 
 func newQuantize(c *console) *cobra.Command {
-	var types typeFlags
+	var o convert.Options
 	cmd := &cobra.Command{
 		Use:   "quantize IN.gguf OUT.gguf TYPE",
 		Short: "Convert a GGUF file to another type",
 		Long: `Convert the tensors of a GGUF file to another type, best from f32, f16 or bf16.
 Types: ` + strings.Join(convert.Types(), ", ") + ".",
-		Args: cobra.ExactArgs(3),
+		Example: "  orthrus quantize model-bf16.gguf model-q4_k_m.gguf q4_k_m",
+		Args:    takes(3, 3),
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) == 2 {
+				return convert.Types(), cobra.ShellCompDirectiveNoFileComp
+			}
+			return nil, cobra.ShellCompDirectiveDefault
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := types.check(args[2]); err != nil {
+			if err := checkThreads(o.Threads); err != nil {
 				return err
 			}
-			o := convert.Options{Out: args[1], Type: args[2], DiffType: types.diffType, View: "both", Threads: types.threads}
+			o.Out = args[1]
+			if err := (&choice{&o.Type, convert.Types()}).Set(args[2]); err != nil {
+				return usagef("TYPE %q: %w", args[2], err)
+			}
 			return c.write(cmd.Context(), "quantizing", o, func(ctx context.Context, o convert.Options) (*convert.Report, error) {
 				return convert.Quantize(ctx, args[0], o)
 			})
 		},
 	}
-	types.add(cmd.Flags())
+	addTypeFlags(cmd.Flags(), &o)
 	return cmd
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"math"
 	"runtime"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -17,6 +16,7 @@ import (
 
 // modelFlags choose a model and where it runs.
 type modelFlags struct {
+	fs        *pflag.FlagSet
 	path      string
 	context   int
 	threads   int
@@ -25,31 +25,31 @@ type modelFlags struct {
 }
 
 func (f *modelFlags) add(fs *pflag.FlagSet) {
+	f.fs = fs
 	fs.StringVarP(&f.path, "model", "m", "", "GGUF `file` (default: the demo model inside the program)")
 	fs.IntVarP(&f.context, "ctx-size", "c", 0, "`tokens` of context (default: the model's, at most 8192)")
 	fs.IntVarP(&f.threads, "threads", "t", 0, "CPU threads (default: one a core)")
-	fs.StringVarP(&f.backend, "backend", "b", "auto", "where to compute: auto or cpu")
-	fs.StringVar(&f.cacheType, "cache-type", "f16", "type of the KV cache: f16, f32 or q8_0")
+	choose(fs, &f.backend, "backend", "b", "auto", "where to compute: auto or cpu", []string{"auto", "cpu"})
+	choose(fs, &f.cacheType, "cache-type", "", "f16", "type of the KV cache: f16, f32 or q8_0", []string{"f16", "f32", "q8_0"})
 }
+
+var cacheTypes = map[string]gguf.Type{"f16": gguf.F16, "f32": gguf.F32, "q8_0": gguf.Q8_0}
 
 func (f *modelFlags) check() error {
 	switch {
-	case f.context < 0 || f.context > 1<<28:
-		return usagef("-c %d: a context has 1 to %d tokens", f.context, 1<<28)
-	case f.threads < 0 || f.threads > 1<<12:
-		return usagef("-t %d: choose 1 to %d threads", f.threads, 1<<12)
-	case f.backend != "auto" && f.backend != "cpu":
-		return usagef("-b %q: choose auto or cpu", f.backend)
-	case !slices.Contains([]string{"f16", "f32", "q8_0"}, f.cacheType):
-		return usagef("--cache-type %q: choose f16, f32 or q8_0", f.cacheType)
+	case f.fs.Changed("model") && f.path == "":
+		return usagef("-m names no file")
+	case f.context < 0:
+		return usagef("-c %d: a context has 1 token or more", f.context)
 	}
-	return nil
+	return checkThreads(f.threads)
 }
 
-// cache is the type of the KV cache, after check.
-func (f *modelFlags) cache() gguf.Type {
-	t, _ := gguf.ParseType(f.cacheType)
-	return t
+func checkThreads(n int) error {
+	if n < 0 || n > 1<<12 {
+		return usagef("-t %d: choose 1 to %d threads", n, 1<<12)
+	}
+	return nil
 }
 
 // cpuThreads is the number of threads that -t asks for.
@@ -77,11 +77,10 @@ func (f *samplingFlags) add(fs *pflag.FlagSet) {
 	fs.Float64Var(&f.topP, "top-p", 0, "sample from the likeliest tokens of this total `probability`; 1 is all (default: the model's)")
 	fs.Float64Var(&f.minP, "min-p", 0, "drop tokens below this `share` of the likeliest one's probability (default: the model's)")
 	fs.Uint64VarP(&f.seed, "seed", "s", 0, "seed of sampling (default: random)")
-	fs.StringVar(&f.acceptance, "acceptance", "match", "rule for drafts when sampling: match (a seed's text is the same in every mode) or rejection")
+	choose(fs, &f.acceptance, "acceptance", "", "match", "rule for drafts when sampling: match (a seed's text is the same in every mode) or rejection", []string{"match", "rejection"})
 }
 
 func (f *samplingFlags) check() error {
-	inUnit := func(v float64) bool { return v >= 0 && v <= 1 }
 	switch {
 	case !(f.temp >= 0) || math.IsInf(f.temp, 0):
 		return usagef("--temp %g: a temperature is 0 or more", f.temp)
@@ -91,11 +90,11 @@ func (f *samplingFlags) check() error {
 		return usagef("--top-p %g: it is between 0 and 1", f.topP)
 	case !inUnit(f.minP):
 		return usagef("--min-p %g: it is between 0 and 1", f.minP)
-	case f.acceptance != "match" && f.acceptance != "rejection":
-		return usagef("--acceptance %q: choose match or rejection", f.acceptance)
 	}
 	return nil
 }
+
+func inUnit(v float64) bool { return v >= 0 && v <= 1 }
 
 // seeded reports whether the seed was chosen by the user.
 func (f *samplingFlags) seeded() bool { return f.fs.Changed("seed") }
@@ -138,16 +137,13 @@ type decodeFlags struct {
 
 func (f *decodeFlags) add(fs *pflag.FlagSet) {
 	fs.IntVarP(&f.n, "n-predict", "n", -1, "most `tokens` to generate; -1 is as many as the context holds")
-	fs.StringVar(&f.mode, "mode", "auto", "auto, diffusion (draft and verify) or ar (one token a pass)")
+	choose(fs, &f.mode, "mode", "", "auto", "auto, diffusion (draft and verify) or ar (one token a pass)", []string{"auto", "diffusion", "ar"})
 	fs.IntVar(&f.block, "block", 0, "`rows` of a draft, the known token included (default: the model's block size)")
 }
 
 var modes = map[string]engine.Mode{"auto": engine.Auto, "diffusion": engine.DraftMode, "ar": engine.ARMode}
 
 func (f *decodeFlags) check() error {
-	if _, ok := modes[f.mode]; !ok {
-		return usagef("--mode %q: choose auto, diffusion or ar", f.mode)
-	}
 	if f.n == 0 || f.n < -1 {
 		return usagef("-n %d: choose 1 or more, or -1 for no limit", f.n)
 	}

@@ -23,7 +23,7 @@ func newInspect(c *console) *cobra.Command {
 		Short: "Show what is in a GGUF file",
 		Long: `Show the metadata and tensors of a GGUF file of any architecture, and whether
 orthrus runs it.`,
-		Args: cobra.ExactArgs(1),
+		Args: takes(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			f, err := gguf.Open(args[0])
 			if err != nil {

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"orthrus/convert"
 )
 
 // TestMain keeps the tests out of the user's folders.
@@ -84,6 +86,13 @@ func TestUsageErrors(t *testing.T) {
 		"inspect a b",
 		"tokenize a b",
 		"version now",
+		"help frob",
+		"help run frob",
+		"completion",
+		"completion tcsh",
+		"run -p x --model=",
+		"convert . -t -1",
+		"quantize a b q4_0 -t 5000",
 		"chat hello",
 	} {
 		t.Run(line, func(t *testing.T) {
@@ -134,17 +143,46 @@ func checkErrorLine(t *testing.T, r result) {
 
 func TestHelp(t *testing.T) {
 	for _, name := range []string{"convert", "quantize", "run", "chat", "bench", "inspect", "tokenize", "version", "completion"} {
-		if r := orthrus(t, "", name, "--help"); r.status != 0 || !strings.Contains(r.out, "orthrus "+name) || r.err != "" {
+		r := orthrus(t, "", name, "--help")
+		if r.status != 0 || !strings.Contains(r.out, "orthrus "+name) || r.err != "" {
 			t.Errorf("%s --help: status %d, output %.100q, errors %q", name, r.status, r.out, r.err)
+		}
+		if again := orthrus(t, "", "help", name); again != r {
+			t.Errorf("help %s: %+v, want %+v", name, again, r)
 		}
 	}
 	if r := orthrus(t, ""); r.status != 0 || !strings.Contains(r.out, "Usage:") {
 		t.Errorf("no arguments: status %d, output %.100q", r.status, r.out)
 	}
-	if r := orthrus(t, "", "completion", "bash"); r.status != 0 || !strings.Contains(r.out, "orthrus") {
-		t.Errorf("completion bash: status %d", r.status)
-	}
 	if r := orthrus(t, "", "version"); r.status != 0 || !strings.Contains(r.out, "cpu kernels: ") {
 		t.Errorf("version: status %d, output %q", r.status, r.out)
+	}
+}
+
+// TestCompletion asks what a shell is told, by the command that the scripts of
+// completion call.
+func TestCompletion(t *testing.T) {
+	for _, shell := range shells {
+		if r := orthrus(t, "", "completion", shell); r.status != 0 || !strings.Contains(r.out, "__complete") {
+			t.Errorf("completion %s: status %d, %.100q", shell, r.status, r.out)
+		}
+	}
+	for line, want := range map[string]string{
+		"q":                                   "quantize\tConvert a GGUF file to another type\n:4\n",
+		"run --mode ":                         "auto\ndiffusion\nar\n:4\n",
+		"run --temp ":                         ":4\n",
+		"run -m ":                             ":0\n",
+		"convert ":                            ":16\n",
+		"convert --view ":                     "both\nar\n:4\n",
+		"quantize in.gguf ":                   ":0\n",
+		"quantize in out --diff-type q5_k_m ": strings.Join(convert.Types(), "\n") + "\n:4\n",
+		"bench --type ":                       strings.Join(convert.Types(), "\n") + "\n:4\n",
+		"bench --shape ":                      "0.6b\n1.7b\n4b\n8b\n14b\n32b\n:4\n",
+		"completion f":                        "fish\n:4\n",
+		"help ":                               "bench\nchat\ncompletion\nconvert\nhelp\ninspect\nquantize\nrun\ntokenize\nversion\n:4\n",
+	} {
+		if r := orthrus(t, "", append([]string{"__complete"}, strings.Split(line, " ")...)...); r.status != 0 || r.out != want {
+			t.Errorf("%q: status %d, %q; want %q", line, r.status, r.out, want)
+		}
 	}
 }

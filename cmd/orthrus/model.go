@@ -106,7 +106,7 @@ func (m *model) decoder(f *modelFlags) (*engine.Decoder, error) {
 	if context == 0 {
 		context = min(m.net.Context, defaultContext)
 	}
-	return engine.NewDecoder(m.net, engine.DecoderOptions{Context: context, Cache: f.cache()})
+	return engine.NewDecoder(m.net, engine.DecoderOptions{Context: context, Cache: cacheTypes[f.cacheType]})
 }
 
 // render writes a conversation as the model was taught to read it.

@@ -30,14 +30,14 @@ type runFlags struct {
 func newRun(c *console) *cobra.Command {
 	var f runFlags
 	cmd := &cobra.Command{
-		Use:   "run",
+		Use:   "run [-p PROMPT]",
 		Short: "Answer one prompt",
 		Long: `Answer one prompt, from -p, -f or standard input. On a terminal and without a
 prompt this is chat. The answer goes to standard output, everything else to
 standard error.`,
 		Example: `  orthrus run -p "Write a Go enum Color with values Red, Green, Blue and a String method."
   git diff | orthrus run -m model.gguf --system "Write a commit message for this diff." > message`,
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.check(cmd); err != nil {
 				return err

@@ -91,7 +91,6 @@ func (h *sessionHeader) check() error {
 		}
 	}
 	s := h.Sampling
-	inUnit := func(v float64) bool { return v >= 0 && v <= 1 }
 	if !(s.Temp >= 0 && s.Temp <= math.MaxFloat32) || s.TopK < 0 || s.TopK > math.MaxInt32 || !inUnit(s.TopP) || !inUnit(s.MinP) {
 		return errors.New("damaged: sampling: a value is out of range")
 	}

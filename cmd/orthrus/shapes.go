@@ -1,7 +1,7 @@
 package main
 
 import (
-	"strings"
+	"slices"
 
 	"orthrus/convert"
 	"orthrus/engine"
@@ -44,16 +44,11 @@ func (s shape) config() engine.Config {
 
 // randomModel makes a model of a size with random weights, of the types that
 // convert would give them.
-func randomModel(name, typ, diffType string) (*engine.Model, error) {
-	for _, s := range shapes {
-		if s.name != strings.ToLower(name) {
-			continue
-		}
-		types, err := convert.Plan(typ, diffType, s.layers, s.tied)
-		if err != nil {
-			return nil, usageError{err}
-		}
-		return engine.Random(s.config(), s.tied, types)
+func randomModel(size, typ, diffType string) (*engine.Model, error) {
+	s := shapes[slices.IndexFunc(shapes, func(s shape) bool { return s.name == size })]
+	types, err := convert.Plan(typ, diffType, s.layers, s.tied)
+	if err != nil {
+		return nil, err
 	}
-	return nil, usagef("--shape %q: choose one of %s", name, strings.Join(shapeNames(), ", "))
+	return engine.Random(s.config(), s.tied, types)
 }

@@ -19,7 +19,7 @@ func newTokenize(c *console) *cobra.Command {
 		Use:   "tokenize [TEXT]",
 		Short: "Print the tokens of a text",
 		Long:  "Print the tokens of a text, or of standard input: ids and what they stand for.",
-		Args:  cobra.MaximumNArgs(1),
+		Args:  takes(0, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			text, err := textArgument(c, args)
 			if err != nil {
