@@ -8,31 +8,31 @@ import "unsafe"
 type tile [98 * 64]byte
 
 //go:noescape
-func unpackQ8_0AVX2(t *tile, w *byte, stride int, blocks int, ahead *byte, lines int)
+func unpackQ8_0AVX2(t *tile, w *byte, stride int, blocks int, ahead *byte, pace int)
 
 //go:noescape
-func unpackQ4_0AVX2(t *tile, w *byte, stride int, blocks int, ahead *byte, lines int)
+func unpackQ4_0AVX2(t *tile, w *byte, stride int, blocks int, ahead *byte, pace int)
 
 //go:noescape
-func unpackQ4KAVX2(t *tile, w *byte, stride int, blocks int, ahead *byte, lines int)
+func unpackQ4KAVX2(t *tile, w *byte, stride int, blocks int, ahead *byte, pace int)
 
 //go:noescape
-func unpackQ5KAVX2(t *tile, w *byte, stride int, blocks int, ahead *byte, lines int)
+func unpackQ5KAVX2(t *tile, w *byte, stride int, blocks int, ahead *byte, pace int)
 
 //go:noescape
-func unpackQ6KAVX2(t *tile, w *byte, stride int, blocks int, ahead *byte, lines int)
+func unpackQ6KAVX2(t *tile, w *byte, stride int, blocks int, ahead *byte, pace int)
 
 //go:noescape
-func mulQ8_0AVX2(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, lines int)
+func mulQ8_0AVX2(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, pace int)
 
 //go:noescape
-func mulQ4_0AVX2(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, lines int)
+func mulQ4_0AVX2(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, pace int)
 
 //go:noescape
-func mulQ45KAVX2(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, lines int)
+func mulQ45KAVX2(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, pace int)
 
 //go:noescape
-func mulQ6KAVX2(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, lines int)
+func mulQ6KAVX2(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, pace int)
 
 //go:noescape
 func mulF32x1AVX2(y *float32, yStride int, w *byte, wStride int, x *float32, xStride int, k int, tiles int, add bool)
@@ -62,28 +62,28 @@ func quantizeAct256AVX2(dst *act256, x *float32, n int)
 func quantizeAct32AVX2(dst *act32, x *float32, n int)
 
 //go:noescape
-func unpackQ8_0AVX512(t *tile, w *byte, stride int, blocks int, ahead *byte, lines int)
+func unpackQ8_0AVX512(t *tile, w *byte, stride int, blocks int, ahead *byte, pace int)
 
 //go:noescape
-func unpackQ4_0AVX512(t *tile, w *byte, stride int, blocks int, ahead *byte, lines int)
+func unpackQ4_0AVX512(t *tile, w *byte, stride int, blocks int, ahead *byte, pace int)
 
 //go:noescape
-func unpackQ4KAVX512(t *tile, w *byte, stride int, blocks int, ahead *byte, lines int)
+func unpackQ4KAVX512(t *tile, w *byte, stride int, blocks int, ahead *byte, pace int)
 
 //go:noescape
-func unpackQ5KAVX512(t *tile, w *byte, stride int, blocks int, ahead *byte, lines int)
+func unpackQ5KAVX512(t *tile, w *byte, stride int, blocks int, ahead *byte, pace int)
 
 //go:noescape
-func unpackQ6KAVX512(t *tile, w *byte, stride int, blocks int, ahead *byte, lines int)
+func unpackQ6KAVX512(t *tile, w *byte, stride int, blocks int, ahead *byte, pace int)
 
 //go:noescape
-func mul32AVX512(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, lines int)
+func mul32AVX512(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, pace int)
 
 //go:noescape
-func mulQ45KAVX512(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, lines int)
+func mulQ45KAVX512(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, pace int)
 
 //go:noescape
-func mulQ6KAVX512(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, lines int)
+func mulQ6KAVX512(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, pace int)
 
 //go:noescape
 func mulF32x1AVX512(y *float32, yStride int, w *byte, wStride int, x *float32, xStride int, k int, tiles int, add bool)

@@ -35,15 +35,15 @@ type simd struct {
 	siluMul  func(dst, gate, up *float32, n int, table *expConstants)
 }
 
-// quantKernels are the kernels of a quantized type. Both prefetch a number of cache lines from ahead on, in every
-// step of theirs.
+// quantKernels are the kernels of a quantized type. In every step of theirs both prefetch a cache line from ahead on,
+// pace bytes after the one before.
 type quantKernels struct {
-	// unpack fills a tile, one row a lane, from one block of 256 values of every row, or up to 8 blocks of 32.
-	unpack func(t *tile, w *byte, stride, blocks int, ahead *byte, lines int)
-	// mul continues the chains of n activation rows, a vector each, with the products of the tile. Only lanes/2
-	// rows together take steps.
-	mul                   func(acc *float32, t *tile, a unsafe.Pointer, stride, n, blocks int, ahead *byte, lines int)
-	unpackSteps, mulSteps int
+	// unpack fills a tile, one row a lane, from one block of 256 values of every row, or up to 8 blocks of 32. It takes
+	// a step for every cache line of a block of all rows.
+	unpack func(t *tile, w *byte, stride, blocks int, ahead *byte, pace int)
+	// mul continues the chains of n activation rows, a vector each, with the products of the tile. Every lanes/2
+	// rows together take a step for every 8 values, fewer none.
+	mul func(acc *float32, t *tile, a unsafe.Pointer, stride, n, blocks int, ahead *byte, pace int)
 }
 
 type mulFloat func(y *float32, yStride int, w *byte, wStride int, x *float32, xStride, k, tiles int, add bool)
@@ -155,15 +155,16 @@ func (s *simd) matmulQuantized(p product, buf *scratch) {
 			n := min(rowsAtOnce, p.a.rows-i)
 			acc := buf.acc[:n*s.lanes]
 			clear(acc)
-			steps := kern.unpackSteps + n/(s.lanes/2)*kern.mulSteps
-			lines := (groupBytes*s.lanes/64 + steps - 1) / steps
+			unpackSteps := group / elems * ((blockBytes*s.lanes + 63) / 64)
+			steps := unpackSteps + n/(s.lanes/2)*(group/8)
+			pace := min((groupBytes*s.lanes+steps-1)/steps, 64)
 			for g := range groups {
 				blocks := min(group, p.a.k-g*group) / elems
 				at := g * groupBytes
 				ahead := next*p.rowBytes + at*s.lanes
-				kern.unpack(&buf.tile, &p.w[first*p.rowBytes+at], p.rowBytes, blocks, &p.w[ahead], lines)
-				ahead = min(ahead+64*lines*kern.unpackSteps, len(p.w)-1)
-				kern.mul(&acc[0], &buf.tile, unsafe.Add(base, i*stride+g*actBytes), stride, n, blocks, &p.w[ahead], lines)
+				kern.unpack(&buf.tile, &p.w[first*p.rowBytes+at], p.rowBytes, blocks, &p.w[ahead], pace)
+				ahead = min(ahead+pace*unpackSteps, len(p.w)-1)
+				kern.mul(&acc[0], &buf.tile, unsafe.Add(base, i*stride+g*actBytes), stride, n, blocks, &p.w[ahead], pace)
 			}
 			if r == first && r+s.lanes <= p.to {
 				s.storeTile(&p.y[i*p.stride+r], 4*p.stride, &acc[0], n, p.add)

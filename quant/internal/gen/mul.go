@@ -12,12 +12,12 @@ const (
 )
 
 var mulParams = []param{{"acc", "*float32"}, {"t", "*tile"}, {"a", "unsafe.Pointer"}, {"stride", "int"}, {"n", "int"}, {"blocks", "int"},
-	{"ahead", "*byte"}, {"lines", "int"}}
+	{"ahead", "*byte"}, {"pace", "int"}}
 
 // The kernels that multiply a tile by a group of n activation rows, stride bytes apart: every vector of acc,
 // one for each activation row, takes the next steps of its chain. The tile has 8 blocks for the k types. In
-// every step, 32 (q6_k: 16) values of as many activation rows as are taken at once, they prefetch so many cache
-// lines from ahead on.
+// every step, 8 values of as many activation rows as are taken at once, they prefetch a cache line, pace bytes after
+// the one before.
 //
 // A few activation rows are taken at once, so that a vector of weights is loaded once for them. Register i is
 // an integer sum for row i, total+i its sum over the sub-blocks of a k type, chain+i its chain.
@@ -69,6 +69,7 @@ func (w *writer) mulFn(name string, body func(load func(param, reg string), n in
 	load("stride", "R8")
 	load("n", "CX")
 	load("ahead", "R14")
+	load("pace", "R15")
 	w.rows()
 	for _, n := range w.columns() {
 		again, next := w.label(), w.label()
@@ -86,10 +87,10 @@ func (w *writer) mulFn(name string, body func(load func(param, reg string), n in
 	w.ret()
 }
 
-// step prefetches, unless the step is a short one of fewer rows.
-func (w *writer) step(load func(param, reg string), n int) {
-	if n == w.columns()[0] {
-		w.prefetch(load)
+// step prefetches with every other dword k, unless there are fewer rows than can be taken at once.
+func (w *writer) step(n, k int) {
+	if n == w.columns()[0] && k%2 == 0 {
+		w.prefetch()
 	}
 }
 
@@ -119,7 +120,6 @@ func (w *writer) mul32(name string, dots func(n int)) {
 		w.op("MOVQ", "SI", "AX") // SI moves along the values, DI along bias and d
 		w.op("MOVQ", "SI", "DI")
 		w.loop("BX", func() {
-			w.step(load, n)
 			dots(n)
 			w.op("VMOVUPS", "(R12)", scale)
 			each(n, func(i vec) {
@@ -148,6 +148,7 @@ func (w *writer) dotBytes32(n int) {
 func (w *writer) dotSigned32(n int) {
 	each(n, func(i vec) { w.op("VPXOR", i, i, i) })
 	for k := range 8 {
+		w.step(n, k)
 		w.op("VMOVDQU", w.tile(k), weights)
 		w.op("VPABSB", weights, abs)
 		each(n, func(i vec) {
@@ -174,6 +175,7 @@ func (w *writer) dotNibbles32(n int) {
 // dotPairs sums the products of unsigned weights, dwords from <= k < to, to words, by AVX2.
 func (w *writer) dotPairs(n, from, to int) {
 	for k := from; k < to; k++ {
+		w.step(n, k)
 		w.op("VMOVDQU", w.tile(k), weights)
 		each(n, func(i vec) {
 			w.op("VPBROADCASTD", row(int(i), 4*k), temp)
@@ -190,6 +192,7 @@ func (w *writer) dotPairs(n, from, to int) {
 // dotBytes adds the products of 4*dwords unsigned weights, by VNNI.
 func (w *writer) dotBytes(n, dwords int) {
 	for k := range dwords {
+		w.step(n, k)
 		w.op("VMOVDQU", w.tile(k), weights)
 		each(n, func(i vec) { w.op("VPDPBUSD.BCST", row(int(i), 4*k), weights, i) })
 	}
@@ -204,7 +207,6 @@ func (w *writer) mul256(name string, values, sums int, mins bool) {
 		w.op("MOVQ", 256/values, "BX")
 		each(n, func(i vec) { w.op("VPXOR", w.total()+i, w.total()+i, w.total()+i) })
 		w.loop("BX", func() {
-			w.step(load, n)
 			w.op("VMOVDQU", "(R12)", scale)
 			if w.lanes == 16 {
 				each(n, func(i vec) { w.op("VPXOR", i, i, i) })

@@ -13,10 +13,11 @@ const (
 )
 
 var unpackParams = []param{{"t", "*tile"}, {"w", "*byte"}, {"stride", "int"}, {"blocks", "int"},
-	{"ahead", "*byte"}, {"lines", "int"}}
+	{"ahead", "*byte"}, {"pace", "int"}}
 
 // The kernels that unpack a tile from the weights at w, rows stride bytes apart: one block of a k type, or up to
-// 8 blocks of the others. In every step, a chunk of the row, they prefetch so many cache lines from ahead on.
+// 8 blocks of the others. For every line of cache that a block of all rows takes, they prefetch one from ahead on, pace
+// bytes after the one before.
 func (w *writer) unpackKernels() {
 	w.unpack32("unpackQ8_0", 34, 0x80808080, func() {
 		w.chunk32(2)
@@ -52,6 +53,7 @@ func (w *writer) begin(name string) (load func(param, reg string)) {
 	load("w", "SI")
 	load("stride", "R8")
 	load("ahead", "R14")
+	load("pace", "R15")
 	w.rows()
 	return load
 }
@@ -68,10 +70,11 @@ func (w *writer) unpack32(name string, block int, constant uint32, body func()) 
 	w.op("LEAQ", w.tile(tileScale), "BX")
 	w.constant(constant, 15)
 	w.loop("CX", func() {
-		w.prefetch(load)
-		w.halves(0, 12)
-		w.op("VMOVUPS", vec(12), "(BX)")
-		body()
+		w.prefetching(block, func() {
+			w.halves(0, 12)
+			w.op("VMOVUPS", vec(12), "(BX)")
+			body()
+		})
 		w.advance(block)
 		w.op("ADDQ", 8*w.bytes(), "DX")
 		w.op("ADDQ", w.bytes(), "BX")
@@ -220,17 +223,18 @@ func (w *writer) storeScale(v, t vec, i int) {
 }
 
 func (w *writer) unpackQ4K() {
-	load := w.begin("unpackQ4K")
-	w.header()
-	for j := range 4 {
-		w.prefetch(load)
-		w.chunk32(16 + 32*j)
-		for k, v := range chunkOut {
-			w.nibbles(v, 14, 12, 13)
-			w.storeW(12, 16*j+k)
-			w.storeW(13, 16*j+8+k)
+	w.begin("unpackQ4K")
+	w.prefetching(144, func() {
+		w.header()
+		for j := range 4 {
+			w.chunk32(16 + 32*j)
+			for k, v := range chunkOut {
+				w.nibbles(v, 14, 12, 13)
+				w.storeW(12, 16*j+k)
+				w.storeW(13, 16*j+8+k)
+			}
 		}
-	}
+	})
 	w.ret()
 }
 
@@ -256,63 +260,63 @@ func (w *writer) storeHigh(offset int) {
 }
 
 func (w *writer) unpackQ5K() {
-	load := w.begin("unpackQ5K")
-	w.header()
-	w.prefetch(load)
-	w.storeHigh(16)
-	w.constant(0x10101010, 15)
-	for j := range 4 {
-		w.prefetch(load)
-		w.chunk32(48 + 32*j)
-		for k, v := range chunkOut {
-			w.nibbles(v, 14, 12, 13)
-			w.withHigh(12, w.tile(tileHigh+k), 2*j-4, 15, 4)
-			w.withHigh(13, w.tile(tileHigh+k), 2*j+1-4, 15, 4)
-			w.storeW(12, 16*j+k)
-			w.storeW(13, 16*j+8+k)
+	w.begin("unpackQ5K")
+	w.prefetching(176, func() {
+		w.header()
+		w.storeHigh(16)
+		w.constant(0x10101010, 15)
+		for j := range 4 {
+			w.chunk32(48 + 32*j)
+			for k, v := range chunkOut {
+				w.nibbles(v, 14, 12, 13)
+				w.withHigh(12, w.tile(tileHigh+k), 2*j-4, 15, 4)
+				w.withHigh(13, w.tile(tileHigh+k), 2*j+1-4, 15, 4)
+				w.storeW(12, 16*j+k)
+				w.storeW(13, 16*j+8+k)
+			}
 		}
-	}
+	})
 	w.ret()
 }
 
 func (w *writer) unpackQ6K() {
-	load := w.begin("unpackQ6K")
-	w.halves(208, 12)
-	w.op("VMOVUPS", vec(12), w.tile(tileD))
-	w.chunk16(192)
-	w.constant(0x0000ffff, 14)
-	for c := range 4 {
-		for b := range 4 { // 5, 6: two scales sign-extended to int32
-			v := vec(5 + b%2)
-			w.op("VPSLLD", 24-8*b, vec(c), v)
-			w.op("VPSRAD", 24, v, v)
-			if b%2 == 0 {
-				continue
-			}
-			w.op("VPSLLD", 16, vec(6), vec(7))
-			w.op("VPAND", vec(14), vec(5), vec(4))
-			w.op("VPOR", vec(7), vec(4), vec(4))
-			w.op("VMOVDQU", vec(4), w.tile(tilePairs+2*c+b/2))
-			w.storeScale(5, 7, 4*c+b-1)
-			w.storeScale(6, 7, 4*c+b)
-		}
-	}
-	w.constant(0x0f0f0f0f, 14)
-	w.constant(0x30303030, 15)
-	for half := range 2 {
-		w.prefetch(load)
-		w.storeHigh(128 + 32*half)
-		for part := range 2 { // values 32*part and 64+32*part of the half
-			w.prefetch(load)
-			w.chunk32(64*half + 32*part)
-			for k, v := range chunkOut {
-				w.nibbles(v, 14, 12, 13)
-				w.withHigh(12, w.tile(tileHigh+k), 2*part-4, 15, 4)
-				w.withHigh(13, w.tile(tileHigh+k), 2*part, 15, 4)
-				w.storeW(12, 32*half+8*part+k)
-				w.storeW(13, 32*half+16+8*part+k)
+	w.begin("unpackQ6K")
+	w.prefetching(210, func() {
+		w.halves(208, 12)
+		w.op("VMOVUPS", vec(12), w.tile(tileD))
+		w.chunk16(192)
+		w.constant(0x0000ffff, 14)
+		for c := range 4 {
+			for b := range 4 { // 5, 6: two scales sign-extended to int32
+				v := vec(5 + b%2)
+				w.op("VPSLLD", 24-8*b, vec(c), v)
+				w.op("VPSRAD", 24, v, v)
+				if b%2 == 0 {
+					continue
+				}
+				w.op("VPSLLD", 16, vec(6), vec(7))
+				w.op("VPAND", vec(14), vec(5), vec(4))
+				w.op("VPOR", vec(7), vec(4), vec(4))
+				w.op("VMOVDQU", vec(4), w.tile(tilePairs+2*c+b/2))
+				w.storeScale(5, 7, 4*c+b-1)
+				w.storeScale(6, 7, 4*c+b)
 			}
 		}
-	}
+		w.constant(0x0f0f0f0f, 14)
+		w.constant(0x30303030, 15)
+		for half := range 2 {
+			w.storeHigh(128 + 32*half)
+			for part := range 2 { // values 32*part and 64+32*part of the half
+				w.chunk32(64*half + 32*part)
+				for k, v := range chunkOut {
+					w.nibbles(v, 14, 12, 13)
+					w.withHigh(12, w.tile(tileHigh+k), 2*part-4, 15, 4)
+					w.withHigh(13, w.tile(tileHigh+k), 2*part, 15, 4)
+					w.storeW(12, 32*half+8*part+k)
+					w.storeW(13, 32*half+16+8*part+k)
+				}
+			}
+		}
+	})
 	w.ret()
 }

@@ -164,12 +164,26 @@ func (w *writer) advance(bytes int) {
 	}
 }
 
-// prefetch prefetches the next lines at R14. It is spread over the kernels, since a burst of prefetches fills the
-// queue of cache misses and keeps all other loads waiting.
-func (w *writer) prefetch(load func(param, reg string)) {
-	load("lines", "R15")
-	w.loop("R15", func() {
-		w.op("PREFETCHT0", "(R14)")
-		w.op("ADDQ", 64, "R14")
-	})
+// prefetch prefetches the line at R14 and moves on by R15, the pace.
+func (w *writer) prefetch() {
+	w.op("PREFETCHT0", "(R14)")
+	w.op("ADDQ", "R15", "R14")
+}
+
+// prefetching writes body, straight code that takes so many bytes of every row, with as many prefetches as that is
+// cache lines spread evenly over it: a burst of them fills the queue of cache misses and keeps all other loads
+// waiting.
+func (w *writer) prefetching(rowBytes int, body func()) {
+	outer := w.text
+	w.text = bytes.Buffer{}
+	body()
+	code := bytes.SplitAfter(w.text.Bytes(), []byte("\n"))
+	w.text = outer
+	lines := (rowBytes*w.lanes + 63) / 64
+	for i, next := 0, 0; i < len(code); i++ {
+		for ; next*len(code) <= i*lines && next < lines; next++ {
+			w.prefetch()
+		}
+		w.text.Write(code[i])
+	}
 }
