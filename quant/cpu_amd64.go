@@ -41,6 +41,7 @@ var avx2 = simd{
 		gguf.BF16: {axpyRowsBF16x1AVX2, axpyRowsBF16x2AVX2, axpyRowsBF16x3AVX2, axpyRowsBF16x4AVX2},
 	},
 	dot: dotAVX2, dotF16: dotF16AVX2, axpy: axpyAVX2, axpyF16: axpyF16AVX2, expSlice: expSliceAVX2, siluMul: siluMulAVX2,
+	read: readAVX2, multiply: multiplyAVX2,
 }
 
 var avx512 = simd{
@@ -64,4 +65,5 @@ var avx512 = simd{
 		gguf.BF16: {axpyRowsBF16x1AVX512, axpyRowsBF16x2AVX512, axpyRowsBF16x3AVX512, axpyRowsBF16x4AVX512},
 	},
 	dot: dotAVX512, dotF16: dotF16AVX512, axpy: axpyAVX512, axpyF16: axpyF16AVX512, expSlice: expSliceAVX512, siluMul: siluMulAVX512,
+	read: readAVX512, multiply: multiplyAVX512,
 }

@@ -20,6 +20,8 @@ type kernels struct {
 	axpyRows func(r weightedRows)
 	expSlice func(dst, x []float32)
 	siluMul  func(dst, gate, up []float32)
+	read     func(p []byte)
+	multiply func(rounds int) (count int)
 }
 
 var portable = kernels{
@@ -34,6 +36,8 @@ var portable = kernels{
 	axpyRows: axpyRowsPortable,
 	expSlice: expSlice,
 	siluMul:  siluMul,
+	read:     readPortable,
+	multiply: multiplyPortable,
 }
 
 // product is a checked call of MatMul.

@@ -33,6 +33,9 @@ type simd struct {
 	axpyF16  func(y *float32, x *uint16, n int, a float32)
 	expSlice func(dst, x *float32, n int, table *expConstants)
 	siluMul  func(dst, gate, up *float32, n int, table *expConstants)
+
+	read     func(p *byte, n int) // n is a positive multiple of 1024
+	multiply func(rounds int)     // of 8 vectors of bytes
 }
 
 // quantKernels are the kernels of a quantized type. In every step of theirs both prefetch a cache line from ahead on,
@@ -102,6 +105,17 @@ func (s *simd) kernels(name string) *kernels {
 				s.siluMul(&dst[0], &gate[0], &up[0], n, &expTable)
 			}
 			siluMul(dst[n:], gate[n:], up[n:])
+		},
+		read: func(p []byte) {
+			n := len(p) &^ 1023
+			if n > 0 {
+				s.read(&p[0], n)
+			}
+			readPortable(p[n:])
+		},
+		multiply: func(rounds int) int {
+			s.multiply(rounds)
+			return rounds * 8 * 4 * s.lanes
 		},
 	}
 }

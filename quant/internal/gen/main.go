@@ -29,6 +29,7 @@ var parts = []struct {
 }{
 	{"kernels", productTypes, (*writer).productKernels},
 	{"vectors", "", (*writer).vectorKernels},
+	{"limits", "", (*writer).limitKernels},
 }
 
 var productTypes = fmt.Sprintf(`
