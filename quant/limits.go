@@ -1,5 +1,7 @@
 package quant
 
+import "runtime"
+
 // Read reads p once and does nothing with it, to measure the memory's bandwidth.
 func Read(p []byte) { active.read(p) }
 
@@ -17,7 +19,7 @@ func readPortable(p []byte) {
 	for _, b := range p {
 		or |= b
 	}
-	sink = int32(or)
+	runtime.KeepAlive(or)
 }
 
 func multiplyPortable(rounds int) int {
@@ -26,9 +28,6 @@ func multiplyPortable(rounds int) int {
 	for range rounds {
 		s += dotInt8(x[:], y[:])
 	}
-	sink = s
+	runtime.KeepAlive(s)
 	return rounds * group
 }
-
-// sink keeps the compiler from leaving the work out.
-var sink int32
