@@ -71,6 +71,17 @@ func DefaultDiffType(name string) (string, error) {
 	return r.diff, err
 }
 
+// TypeName is the name of the type that a file's general.file_type says; ok is
+// false if it is none of Types.
+func TypeName(fileType uint64) (name string, ok bool) {
+	for _, r := range recipes {
+		if uint64(r.fileType) == fileType {
+			return r.name, true
+		}
+	}
+	return "", false
+}
+
 func findRecipe(name string) (recipe, error) {
 	for _, r := range recipes {
 		if strings.EqualFold(r.name, name) {

@@ -20,7 +20,7 @@ type answer struct {
 // generate continues prompt and hands the text on as it comes, in whole
 // characters and without the stop string that ended it. An error of show ends
 // the answer.
-func (m *model) generate(ctx context.Context, d *engine.Decoder, prompt []int32, o engine.GenerateOptions, stops []string, show func(text string) error) (a answer, err error) {
+func (m *model) generate(ctx context.Context, prompt []int32, o engine.GenerateOptions, stops []string, show func(text string) error) (a answer, err error) {
 	stream := m.tok.NewStream()
 	scan := stopScanner{stops: stops}
 	var text strings.Builder
@@ -34,7 +34,7 @@ func (m *model) generate(ctx context.Context, d *engine.Decoder, prompt []int32,
 		return !found && failed == nil
 	}
 	stopped := false
-	a.stats, err = d.Generate(ctx, prompt, o, func(id int32) bool {
+	a.stats, err = m.d.Generate(ctx, prompt, o, func(id int32) bool {
 		a.ids = append(a.ids, id)
 		if m.silent(id) {
 			return true

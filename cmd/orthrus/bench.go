@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"orthrus/convert"
-	"orthrus/engine"
 )
 
 // benchFlags are the flags of bench.
@@ -83,9 +81,9 @@ func (f *benchFlags) check(cmd *cobra.Command) error {
 		return usagef("-m and --shape: give one of them")
 	case f.shape == "" && (changed("type") || changed("diff-type") || changed("assume")):
 		return usagef("--type, --diff-type and --assume are about random weights: give --shape too")
-	case f.shape != "" && (f.prompts != nil || f.file != ""):
+	case f.shape != "" && (f.prompts != nil || changed("file")):
 		return usagef("--shape: random weights have nothing to say to -p or -f")
-	case f.prompts != nil && f.file != "":
+	case f.prompts != nil && changed("file"):
 		return usagef("-p and -f: give one of them")
 	case f.pp < 0 || f.tg < 0 || f.n < 1 || f.block < 0:
 		return usagef("--pp, --tg, -n and --block are counts: -n is 1 or more, the others 0 or more")
@@ -101,19 +99,21 @@ func (f *benchFlags) check(cmd *cobra.Command) error {
 }
 
 func (f *benchFlags) run(ctx context.Context, c *console) error {
-	if f.model.context == 0 {
-		f.model.context = max(2048, f.pp, f.tg+1)
+	b := &bench{c: c, f: f}
+	var prompts []string
+	var err error
+	if f.shape == "" {
+		if prompts, err = f.readPrompts(c); err != nil {
+			return err
+		}
 	}
-	m, err := f.open(c)
-	if err != nil {
+	if b.m, err = f.open(c); err != nil {
 		return err
 	}
-	defer m.close()
-	b := &bench{c: c, m: m, f: f}
-	if b.d, err = m.decoder(&f.model); err != nil {
+	defer b.m.close()
+	if err := b.prepare(prompts); err != nil {
 		return err
 	}
-	defer b.d.Close()
 	ctx, stop := c.interruptible(ctx)
 	defer stop()
 	result, err := b.measure(ctx)
@@ -136,13 +136,8 @@ func (f *benchFlags) open(c *console) (*model, error) {
 		return nil, err
 	}
 	m := &model{}
-	backend, err := newBackend(&f.model)
-	if err != nil {
+	if err := m.place(weights, &f.model); err != nil {
 		return nil, err
-	}
-	m.net, err = engine.Place(weights, backend, nil)
-	if err != nil {
-		return nil, fmt.Errorf("--shape %s: %w", f.shape, err)
 	}
 	return m, nil
 }

@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"orthrus/gguf"
 )
 
 func sampleResult() *benchResult {
@@ -95,18 +97,36 @@ func TestBenchFormats(t *testing.T) {
 	}
 }
 
+func TestBenchType(t *testing.T) {
+	for id, want := range map[uint32]string{15: "q4_k_m", 18: "q6_k", 999: "q6_k"} {
+		path := rewrite(t, func(md gguf.Metadata) gguf.Metadata {
+			md.Set("general.file_type", id)
+			return md
+		})
+		f := &benchFlags{model: modelFlags{path: path}}
+		m, err := f.open(&console{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := (&bench{m: m, f: f}).typeName(); got != want {
+			t.Errorf("file type %d: %s, want %s", id, got, want)
+		}
+		m.close()
+	}
+}
+
 func TestParsePrompts(t *testing.T) {
 	for in, want := range map[string][]string{
 		"one\n\n  two \r\n": {"one", "two"},
 		`["a\nb", "c"]`:     {"a\nb", "c"},
 		`{"summary": {}, "cases": [{"prompt": "a", "text": 1}]}`: {"a"},
 	} {
-		if got, err := parsePrompts([]byte(in)); err != nil || !reflect.DeepEqual(got, want) {
+		if got, err := parsePrompts(in); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%q: %q, %v; want %q", in, got, err, want)
 		}
 	}
-	for _, in := range []string{"", "\n", "[]", "{}", `{"cases": 3}`, `[1]`, `{"cases"`} {
-		if got, err := parsePrompts([]byte(in)); err == nil {
+	for _, in := range []string{"", "\n", "[]", "{}", `["a", ""]`, `{"cases": 3}`, `[1]`, `{"cases"`} {
+		if got, err := parsePrompts(in); err == nil {
 			t.Errorf("%q: accepted as %q", in, got)
 		}
 	}

@@ -6,35 +6,59 @@ import (
 	"slices"
 	"time"
 
+	"orthrus/convert"
 	"orthrus/engine"
 	"orthrus/gguf"
 )
 
 // bench measures one model.
 type bench struct {
-	c *console
-	m *model
-	d *engine.Decoder
-	f *benchFlags
+	c       *console
+	m       *model
+	f       *benchFlags
+	prompts [][]int32 // none for random weights
 }
 
 // passRows are the widths of the single passes.
 var passRows = []int{1, 2, 4, 8, 16, 32}
 
+// prepare opens a conversation that has room for every test, so that what does
+// not fit is refused before anything is measured.
+func (b *bench) prepare(prompts []string) error {
+	if err := b.m.check(engine.GenerateOptions{Block: b.f.block}); err != nil {
+		return err
+	}
+	if prompts != nil {
+		if err := b.m.loadTemplate(b.c); err != nil {
+			return err
+		}
+	}
+	// The prompt's pass gives the first token of tg.
+	need := max(b.f.pp, b.f.tg+1, b.m.net.BlockSize)
+	for _, p := range prompts {
+		text, err := b.m.opening(&b.f.template, p)
+		if err != nil {
+			return err
+		}
+		ids := b.m.tok.Encode(text, true)
+		b.prompts = append(b.prompts, ids)
+		need = max(need, len(ids)+b.f.n)
+	}
+	if c := b.f.model.context; c > 0 && c < need {
+		return usagef("-c %d: the tests need a context of %d tokens: raise -c, or lower --pp, --tg or -n", c, need)
+	}
+	return b.m.converse(&b.f.model, max(2048, need))
+}
+
 func (b *bench) measure(ctx context.Context) (*benchResult, error) {
 	m := b.m
 	r := &benchResult{
-		Machine: m.net.Backend.Describe(), Backend: m.net.Backend.Name(), Threads: b.f.model.cpuThreads(), Model: m.name(), Cache: b.f.model.cacheType,
-		Size: m.net.Bytes(), Random: b.f.shape != "", Block: m.block(engine.GenerateOptions{Block: b.f.block}),
+		Machine: m.net.Backend.Describe(), Backend: m.net.Backend.Name(), Threads: b.f.model.cpuThreads(), Model: m.name(), Type: b.typeName(),
+		Cache: b.f.model.cacheType, Size: m.net.Bytes(), Random: b.f.shape != "", Block: m.block(engine.GenerateOptions{Block: b.f.block}),
 	}
-	bytes, most := map[gguf.Type]int{}, gguf.F32
 	for _, t := range m.net.Tensors() {
 		r.Parameters += int64(t.Elems())
-		if bytes[t.Type] += len(t.Data); bytes[t.Type] > bytes[most] {
-			most = t.Type
-		}
 	}
-	r.Type = most.String()
 	steps := []func(context.Context, *benchResult) error{b.prompt, b.oneByOne, b.passes}
 	if r.Random {
 		r.Assumed = b.f.assume
@@ -50,9 +74,28 @@ func (b *bench) measure(ctx context.Context) (*benchResult, error) {
 	return r, nil
 }
 
+// typeName is what the file says its type is, else the type of most bytes.
+func (b *bench) typeName() string {
+	if b.f.shape != "" {
+		return b.f.typ
+	}
+	if id, err := b.m.file.Metadata.Uint("general.file_type"); err == nil {
+		if name, ok := convert.TypeName(id); ok {
+			return name
+		}
+	}
+	bytes, most := map[gguf.Type]int{}, gguf.F32
+	for _, t := range b.m.net.Tensors() {
+		if bytes[t.Type] += len(t.Data); bytes[t.Type] > bytes[most] {
+			most = t.Type
+		}
+	}
+	return most.String()
+}
+
 // rounds times each of several things in turn, -r times, after one round that
 // does not count: what disturbs the machine for a while disturbs them alike.
-func (b *bench) rounds(ctx context.Context, what string, n int, time1 func(i int) (time.Duration, error)) ([]samples, error) {
+func (b *bench) rounds(ctx context.Context, what string, n int, measure func(i int) (time.Duration, error)) ([]samples, error) {
 	all := make([]samples, n)
 	for round := range b.f.repeats + 1 {
 		b.c.status("%s: round %d of %d", what, round, b.f.repeats)
@@ -60,7 +103,7 @@ func (b *bench) rounds(ctx context.Context, what string, n int, time1 func(i int
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
-			d, err := time1(i)
+			d, err := measure(i)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", what, err)
 			}
@@ -78,7 +121,7 @@ func (b *bench) prompt(ctx context.Context, r *benchResult) error {
 		return nil
 	}
 	name := fmt.Sprintf("pp%d", b.f.pp)
-	s, err := b.rounds(ctx, name, 1, func(int) (time.Duration, error) { return b.d.TimePrompt(b.f.pp) })
+	s, err := b.rounds(ctx, name, 1, func(int) (time.Duration, error) { return b.m.d.TimePrompt(b.f.pp) })
 	if err == nil {
 		r.Tests = append(r.Tests, newTest(name, b.f.pp, s[0]))
 	}
@@ -94,8 +137,8 @@ func (b *bench) oneByOne(ctx context.Context, r *benchResult) error {
 	// The prompt's pass gives the first token and is not timed.
 	o := engine.GenerateOptions{Mode: engine.ARMode, MaxTokens: b.f.tg + 1, IgnoreEOG: true}
 	s, err := b.rounds(ctx, name, 1, func(int) (time.Duration, error) {
-		b.d.Reset()
-		stats, err := b.d.Generate(ctx, []int32{1}, o, func(int32) bool { return true })
+		b.m.d.Reset()
+		stats, err := b.m.d.Generate(ctx, []int32{1}, o, func(int32) bool { return true })
 		if err == nil && stats.Stop != engine.StopLength {
 			err = ctx.Err()
 		}
@@ -119,7 +162,7 @@ func (b *bench) passes(ctx context.Context, r *benchResult) error {
 		views = append(views, engine.Diffusion)
 	}
 	s, err := b.rounds(ctx, "passes", len(widths)*len(views), func(i int) (time.Duration, error) {
-		return b.d.TimePass(views[i%len(views)], 0, widths[i/len(views)])
+		return b.m.d.TimePass(views[i%len(views)], 0, widths[i/len(views)])
 	})
 	if err != nil {
 		return err
@@ -137,18 +180,10 @@ func (b *bench) passes(ctx context.Context, r *benchResult) error {
 
 // decode answers the prompts in both modes.
 func (b *bench) decode(ctx context.Context, r *benchResult) error {
-	prompts, err := b.f.readPrompts()
-	if err != nil {
-		return err
-	}
-	r.Decode = &benchDecode{Prompts: len(prompts), Histogram: make([]int, max(r.Block, 1))}
-	for i, p := range prompts {
-		b.c.status("prompt %d of %d", i+1, len(prompts))
-		text, err := b.m.render(b.f.template.conversation(p), b.f.template.thinking(b.m.demo))
-		if err != nil {
-			return err
-		}
-		if err := b.decodeOne(ctx, r.Decode, b.m.tok.Encode(text, true)); err != nil {
+	r.Decode = &benchDecode{Prompts: len(b.prompts), Histogram: make([]int, max(r.Block, 1))}
+	for i, ids := range b.prompts {
+		b.c.status("prompt %d of %d", i+1, len(b.prompts))
+		if err := b.decodeOne(ctx, r.Decode, ids); err != nil {
 			return fmt.Errorf("prompt %d: %w", i+1, err)
 		}
 	}
@@ -161,7 +196,7 @@ func (b *bench) decodeOne(ctx context.Context, r *benchDecode, prompt []int32) e
 	generate := func(mode engine.Mode) (engine.Stats, []int32, error) {
 		var ids []int32
 		o.Mode = mode
-		stats, err := b.d.Generate(ctx, prompt, o, func(id int32) bool {
+		stats, err := b.m.d.Generate(ctx, prompt, o, func(id int32) bool {
 			ids = append(ids, id)
 			return true
 		})

@@ -4,8 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
+	"slices"
 	"strings"
 )
 
@@ -22,23 +21,20 @@ var demoPrompts = []string{
 }
 
 // readPrompts returns the prompts to decode.
-func (f *benchFlags) readPrompts() ([]string, error) {
+func (f *benchFlags) readPrompts(c *console) ([]string, error) {
 	switch {
+	case slices.Contains(f.prompts, ""):
+		return nil, usagef("-p: the prompt is empty")
 	case f.prompts != nil:
 		return f.prompts, nil
 	case f.file == "":
 		return demoPrompts, nil
 	}
-	file, err := os.Open(f.file)
+	text, err := c.readText(f.file)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, maxPrompt))
-	if err != nil {
-		return nil, err
-	}
-	prompts, err := parsePrompts(data)
+	prompts, err := parsePrompts(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.file, err)
 	}
@@ -47,22 +43,22 @@ func (f *benchFlags) readPrompts() ([]string, error) {
 
 // parsePrompts reads prompts: a JSON array of strings, {"cases": [{"prompt":
 // ...}, ...]}, or text with one prompt a line.
-func parsePrompts(data []byte) ([]string, error) {
+func parsePrompts(text string) ([]string, error) {
 	var prompts []string
-	text := strings.TrimSpace(string(data))
+	text = strings.TrimSpace(text)
 	switch {
 	case strings.HasPrefix(text, "{"):
 		var file struct {
 			Cases []struct{ Prompt string }
 		}
-		if err := json.Unmarshal(data, &file); err != nil {
+		if err := json.Unmarshal([]byte(text), &file); err != nil {
 			return nil, err
 		}
 		for _, c := range file.Cases {
 			prompts = append(prompts, c.Prompt)
 		}
 	case strings.HasPrefix(text, "["):
-		if err := json.Unmarshal(data, &prompts); err != nil {
+		if err := json.Unmarshal([]byte(text), &prompts); err != nil {
 			return nil, err
 		}
 	default:
@@ -71,6 +67,9 @@ func parsePrompts(data []byte) ([]string, error) {
 				prompts = append(prompts, line)
 			}
 		}
+	}
+	if i := slices.Index(prompts, ""); i >= 0 {
+		return nil, fmt.Errorf("prompt %d is empty", i+1)
 	}
 	if len(prompts) == 0 {
 		return nil, errors.New("no prompts: write one a line, a JSON array of strings, or {\"cases\": [{\"prompt\": ...}]}")

@@ -14,7 +14,7 @@ type benchResult struct {
 	Backend    string       `json:"backend"`
 	Threads    int          `json:"threads"`
 	Model      string       `json:"model"`
-	Type       string       `json:"type"` // of most bytes
+	Type       string       `json:"type"`
 	Random     bool         `json:"random_weights"`
 	Size       int64        `json:"size"`
 	Parameters int64        `json:"parameters"`

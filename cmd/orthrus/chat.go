@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 )
@@ -26,16 +27,14 @@ and """ begins and ends a message of several lines. /help lists the commands.`,
 }
 
 func startChat(ctx context.Context, c *console, f *runFlags) error {
-	m, err := f.model.open(c)
+	m, err := f.start(c)
 	if err != nil {
 		return err
 	}
 	defer m.close()
-	d, err := m.decoder(&f.model)
-	if err != nil {
-		return err
+	if m.template == nil {
+		return m.fileError(errors.New("tokenizer.chat_template is missing, and chat needs one: use orthrus run -p"))
 	}
-	defer d.Close()
 	lines, err := newLineReader(c)
 	if err != nil {
 		return err
@@ -43,5 +42,5 @@ func startChat(ctx context.Context, c *console, f *runFlags) error {
 	defer lines.Close()
 	c.note("%s on %s", m.name(), m.net.Backend.Describe())
 	c.note("/help lists the commands, Ctrl-D leaves")
-	return newREPL(c, m, d, f, lines).run(ctx)
+	return newREPL(c, m, f, lines).run(ctx)
 }

@@ -72,7 +72,7 @@ func (r *repl) help(context.Context, string) error {
 func (r *repl) clear(context.Context, string) error {
 	r.messages = nil
 	r.last, r.generated = engine.Stats{}, 0
-	r.d.Reset()
+	r.m.d.Reset()
 	return nil
 }
 
@@ -128,13 +128,13 @@ func (r *repl) stats(context.Context, string) error {
 			plural(s.Tokens, "token"), s.DecodeTime.Seconds(), decodeRate(s), plural(len(s.Accepted), "step"), tokensPerStep(s), s.Forwards)
 	}
 	fmt.Fprintf(w, "conversation  %s, %s of answers\n", plural(len(r.messages)/2, "turn"), plural(r.generated, "token"))
-	mem := r.d.Memory()
+	mem := r.m.d.Memory()
 	fmt.Fprintf(w, "context       %d of %d tokens cached; %s KV cache, %s activations\n",
-		len(r.d.Cached()), r.d.Context(), bytesText(mem.Cache), bytesText(mem.Activations))
+		len(r.m.d.Cached()), r.m.d.Context(), bytesText(mem.Cache), bytesText(mem.Activations))
 	return nil
 }
 
 // tooLong tells that a conversation of n tokens leaves no room for an answer.
 func (r *repl) tooLong(n int) error {
-	return fmt.Errorf("the conversation has %d tokens and the context %d: /undo or /clear, or start with a larger -c", n, r.d.Context())
+	return fmt.Errorf("the conversation has %d tokens and the context %d: /undo or /clear, or start with a larger -c", n, r.m.d.Context())
 }

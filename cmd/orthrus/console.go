@@ -41,6 +41,27 @@ func isTerminal(f *os.File) bool {
 	return isatty.IsTerminal(f.Fd()) || isatty.IsCygwinTerminal(f.Fd())
 }
 
+// maxText bounds what is read of a text file or of standard input, in bytes.
+const maxText = 64 << 20
+
+// readText reads a text file, or standard input for "-".
+func (c *console) readText(path string) (string, error) {
+	in, name := c.in, "standard input"
+	if path != "-" {
+		file, err := os.Open(path)
+		if err != nil {
+			return "", err
+		}
+		defer file.Close()
+		in, name = file, path
+	}
+	data, err := io.ReadAll(io.LimitReader(in, maxText+1))
+	if err == nil && len(data) > maxText {
+		err = fmt.Errorf("%s: larger than %s", name, bytesText(maxText))
+	}
+	return string(data), err
+}
+
 const (
 	dimOn  = "\x1b[2m"
 	dimOff = "\x1b[0m"

@@ -14,6 +14,19 @@ import (
 	"orthrus/gguf"
 )
 
+func addModelPath(fs *pflag.FlagSet, path *string) {
+	fs.StringVarP(path, "model", "m", "", "GGUF `file` (default: the demo model inside the program)")
+}
+
+// checkModelPath refuses -m "", which a script's empty variable gives: it must
+// not run the demo.
+func checkModelPath(fs *pflag.FlagSet, path string) error {
+	if fs.Changed("model") && path == "" {
+		return usagef("-m names no file")
+	}
+	return nil
+}
+
 // modelFlags choose a model and where it runs.
 type modelFlags struct {
 	fs        *pflag.FlagSet
@@ -26,7 +39,7 @@ type modelFlags struct {
 
 func (f *modelFlags) add(fs *pflag.FlagSet) {
 	f.fs = fs
-	fs.StringVarP(&f.path, "model", "m", "", "GGUF `file` (default: the demo model inside the program)")
+	addModelPath(fs, &f.path)
 	fs.IntVarP(&f.context, "ctx-size", "c", 0, "`tokens` of context (default: the model's, at most 8192)")
 	fs.IntVarP(&f.threads, "threads", "t", 0, "CPU threads (default: one a core)")
 	choose(fs, &f.backend, "backend", "b", "auto", "where to compute: auto or cpu", []string{"auto", "cpu"})
@@ -36,10 +49,10 @@ func (f *modelFlags) add(fs *pflag.FlagSet) {
 var cacheTypes = map[string]gguf.Type{"f16": gguf.F16, "f32": gguf.F32, "q8_0": gguf.Q8_0}
 
 func (f *modelFlags) check() error {
-	switch {
-	case f.fs.Changed("model") && f.path == "":
-		return usagef("-m names no file")
-	case f.context < 0:
+	if err := checkModelPath(f.fs, f.path); err != nil {
+		return err
+	}
+	if f.context < 0 {
 		return usagef("-c %d: a context has 1 token or more", f.context)
 	}
 	return checkThreads(f.threads)
@@ -168,6 +181,9 @@ func (f *templateFlags) add(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.think, "think", false, "let the model reason before it answers")
 	fs.BoolVar(&f.noThink, "no-think", false, "tell the model to answer at once (default for the demo model)")
 }
+
+// given reports whether any of the flags was.
+func (f *templateFlags) given() bool { return f.system != "" || f.think || f.noThink }
 
 func (f *templateFlags) check() error {
 	if f.think && f.noThink {

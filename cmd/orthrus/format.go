@@ -1,6 +1,17 @@
 package main
 
-import "fmt"
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+)
+
+// writeJSON writes one line of JSON, with <, > and & as they are.
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
 
 // bytesText writes a size as people read it, in binary units.
 func bytesText(n int64) string {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -32,9 +33,7 @@ orthrus runs it.`,
 			defer f.Close()
 			x := examine(f)
 			if asJSON {
-				e := json.NewEncoder(c.out)
-				e.SetEscapeHTML(false)
-				return e.Encode(x)
+				return writeJSON(c.out, x)
 			}
 			_, err = io.WriteString(c.out, x.text())
 			return err
@@ -101,7 +100,7 @@ func examine(f *gguf.File) *inspection {
 		x.Types[i].Parameters += int64(t.Elems())
 		x.Types[i].Bytes += int64(len(t.Data))
 	}
-	slices.SortFunc(x.Types, func(a, b typeLine) int { return int(b.Bytes/1024 - a.Bytes/1024) })
+	slices.SortStableFunc(x.Types, func(a, b typeLine) int { return cmp.Compare(b.Bytes, a.Bytes) })
 	if x.Parameters > 0 {
 		x.BitsPerWeight = float64(bytes) * 8 / float64(x.Parameters)
 	}

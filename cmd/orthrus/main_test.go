@@ -81,6 +81,9 @@ func TestUsageErrors(t *testing.T) {
 		"bench --shape 8b --type q3",
 		"bench --shape 8b -p x",
 		"bench --assume 3",
+		"bench -c 100",
+		"bench --prompt=",
+		"bench --shape 8b -f prompts",
 		"bench --shape 8b --assume 0.5",
 		"inspect",
 		"inspect a b",
@@ -117,6 +120,11 @@ func TestFailures(t *testing.T) {
 		"convert main_test.go",
 		"quantize no-such-file.gguf out.gguf q4_0",
 		"bench -m no-such-file.gguf",
+		"bench -f no-such-file",
+		"bench --block 33",
+		"run -p x --block 33",
+		"run -p x -c 1000000",
+		"chat --block 33",
 		"chat -m main_test.go",
 	} {
 		t.Run(line, func(t *testing.T) {

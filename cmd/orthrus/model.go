@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -18,12 +17,13 @@ import (
 // defaultContext bounds the context where none is asked for.
 const defaultContext = 8192
 
-// model is a model file ready to run.
+// model is a model ready to run, with one conversation.
 type model struct {
-	file     *gguf.File
-	net      *engine.Net
+	file     *gguf.File // nil for random weights, as is tok
 	tok      *tokenizer.Tokenizer
-	template *chat.Template // nil if the file has none
+	net      *engine.Net
+	d        *engine.Decoder
+	template *chat.Template // nil before loadTemplate, and if the file has none
 	demo     bool
 	loadTime time.Duration
 }
@@ -35,12 +35,12 @@ func openFile(c *console, path string) (f *gguf.File, demo bool, err error) {
 		return f, false, err
 	}
 	if f, err = openDemo(); err == nil {
-		c.note("no -m given: running the demo model inside the program, a toy that writes Go boilerplate")
+		c.note("no -m given: running the built-in demo model, a toy that writes Go boilerplate")
 	}
 	return f, true, err
 }
 
-// open loads the model and places it on the backend.
+// open loads the model and places it on the backend. converse follows.
 func (f *modelFlags) open(c *console) (m *model, err error) {
 	start := time.Now()
 	m = &model{}
@@ -61,35 +61,48 @@ func (m *model) load(f *modelFlags) error {
 		return err
 	}
 	if m.tok, err = tokenizer.FromGGUF(m.file.Metadata); err != nil {
-		return fmt.Errorf("%s: %w", m.file.Path, err)
+		return m.fileError(err)
 	}
 	if m.tok.Size() > weights.Vocab {
-		return fmt.Errorf("%s: the tokenizer has %d tokens and token_embd.weight %d rows", m.file.Path, m.tok.Size(), weights.Vocab)
+		return m.fileError(fmt.Errorf("the tokenizer has %d tokens and token_embd.weight %d rows", m.tok.Size(), weights.Vocab))
 	}
-	source, err := m.file.Metadata.Text("tokenizer.chat_template")
-	if err == nil {
-		if m.template, err = chat.Parse(source); err != nil {
-			return fmt.Errorf("%s: %w", m.file.Path, err)
-		}
-	} else if !errors.Is(err, gguf.ErrMissing) {
-		return fmt.Errorf("%s: %w", m.file.Path, err)
-	}
-	backend, err := newBackend(f)
-	if err != nil {
+	return m.place(weights, f)
+}
+
+// place puts the weights on the device that -b chooses: the CPU is the only one
+// so far. An ORTHRUS_CPU that this machine cannot satisfy is an error, not a
+// surprise in the figures.
+func (m *model) place(weights *engine.Model, f *modelFlags) (err error) {
+	if _, err = quant.CPU(); err != nil {
 		return err
 	}
-	m.net, err = engine.Place(weights, backend, nil)
+	m.net, err = engine.Place(weights, cpu.New(f.cpuThreads()), nil)
 	return err
 }
 
-// newBackend is the device that -b chooses. The CPU is the only one so far.
-// An ORTHRUS_CPU that this machine cannot satisfy is an error, not a surprise in
-// the figures.
-func newBackend(f *modelFlags) (engine.Backend, error) {
-	if _, err := quant.CPU(); err != nil {
-		return nil, err
+// converse allocates the conversation, with the context that -c asks for, or
+// the given one.
+func (m *model) converse(f *modelFlags, context int) (err error) {
+	if f.context > m.net.Context {
+		return fmt.Errorf("-c %d: %s was made for a context of at most %d tokens: lower -c", f.context, m.name(), m.net.Context)
 	}
-	return cpu.New(f.cpuThreads()), nil
+	if f.context > 0 {
+		context = f.context
+	}
+	m.d, err = engine.NewDecoder(m.net, engine.DecoderOptions{Context: context, Cache: cacheTypes[f.cacheType]})
+	return err
+}
+
+// check refuses a way to decode that the model does not have.
+func (m *model) check(o engine.GenerateOptions) error {
+	drafts := o.Mode == engine.DraftMode || o.Mode == engine.Auto && o.Block > 1
+	switch {
+	case drafts && !m.net.HasDiffusion():
+		return fmt.Errorf("%s has no diffusion view to draft with: use --mode ar, without --block", m.name())
+	case drafts && o.Block > m.net.BlockSize:
+		return fmt.Errorf("--block %d: %s drafts with at most %d rows", o.Block, m.name(), m.net.BlockSize)
+	}
+	return nil
 }
 
 // name is what people call the model.
@@ -100,32 +113,17 @@ func (m *model) name() string {
 	return strings.TrimSuffix(filepath.Base(m.file.Path), ".gguf")
 }
 
-// decoder allocates a conversation.
-func (m *model) decoder(f *modelFlags) (*engine.Decoder, error) {
-	context := f.context
-	if context == 0 {
-		context = min(m.net.Context, defaultContext)
-	}
-	return engine.NewDecoder(m.net, engine.DecoderOptions{Context: context, Cache: cacheTypes[f.cacheType]})
-}
-
-// render writes a conversation as the model was taught to read it.
-func (m *model) render(messages []chat.Message, thinking *bool) (string, error) {
-	if m.template == nil {
-		return "", fmt.Errorf("%s: tokenizer.chat_template: missing: use run --raw", m.file.Path)
-	}
-	text, err := m.template.Render(messages, chat.Options{AddGenerationPrompt: true, EnableThinking: thinking})
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", m.file.Path, err)
-	}
-	return text, nil
-}
+// fileError tells that an error is about the model's file.
+func (m *model) fileError(err error) error { return fmt.Errorf("%s: %w", m.file.Path, err) }
 
 func (m *model) close() {
+	if m.d != nil {
+		m.d.Close()
+	}
 	if m.net != nil {
 		m.net.Backend.Close()
 	}
-	if m.file != nil { // random weights have none
+	if m.file != nil {
 		m.file.Close()
 	}
 }

@@ -27,7 +27,7 @@ const readAheadRows = 32
 // readAhead starts reading the conversation so far.
 func (r *repl) readAhead() {
 	ids := r.nextPrompt()
-	if len(ids) >= r.d.Context() {
+	if len(ids) >= r.m.d.Context() {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -38,7 +38,7 @@ func (r *repl) readAhead() {
 		for n := r.known(ids); n < len(ids) && ctx.Err() == nil; {
 			n = min(n+readAheadRows, len(ids))
 			o := engine.GenerateOptions{Mode: engine.ARMode, MaxTokens: 1}
-			if _, err := r.d.Generate(ctx, ids[:n], o, func(int32) bool { return false }); err != nil {
+			if _, err := r.m.d.Generate(ctx, ids[:n], o, func(int32) bool { return false }); err != nil {
 				return // the next answer meets the same error and tells it
 			}
 		}
@@ -56,7 +56,7 @@ func (r *repl) stopReading() {
 
 // known counts the first tokens of ids that are in the cache.
 func (r *repl) known(ids []int32) (n int) {
-	cached := r.d.Cached()
+	cached := r.m.d.Cached()
 	for n < len(ids) && n < len(cached) && ids[n] == cached[n] {
 		n++
 	}

@@ -15,7 +15,6 @@ import (
 type repl struct {
 	c     *console
 	m     *model
-	d     *engine.Decoder
 	lines lineReader
 
 	system   string
@@ -30,9 +29,9 @@ type repl struct {
 	ahead     *readAhead   // nil while nothing is read ahead
 }
 
-func newREPL(c *console, m *model, d *engine.Decoder, f *runFlags, lines lineReader) *repl {
+func newREPL(c *console, m *model, f *runFlags, lines lineReader) *repl {
 	r := &repl{
-		c: c, m: m, d: d, lines: lines,
+		c: c, m: m, lines: lines,
 		system: f.template.system, think: f.template.thinking(m.demo), stops: f.stops,
 		options: f.decode.options(), seeded: f.sampling.seeded(),
 	}
@@ -146,7 +145,7 @@ func (r *repl) answer(ctx context.Context) error {
 		return err
 	}
 	prompt := r.m.tok.Encode(text, true)
-	if len(prompt) >= r.d.Context() {
+	if len(prompt) >= r.m.d.Context() {
 		return r.tooLong(len(prompt))
 	}
 	if !r.seeded {
@@ -154,7 +153,7 @@ func (r *repl) answer(ctx context.Context) error {
 	}
 	ctx, stop := r.c.interruptible(ctx)
 	screen := newDisplay(r.c, text)
-	a, err := r.m.generate(ctx, r.d, prompt, r.options, r.stops, func(piece string) error {
+	a, err := r.m.generate(ctx, prompt, r.options, r.stops, func(piece string) error {
 		if err := screen.show(piece); err != nil {
 			return outputError{err}
 		}
@@ -169,8 +168,7 @@ func (r *repl) answer(ctx context.Context) error {
 	r.generated += a.stats.Tokens
 	r.c.note("%s", r.m.summary(a.stats, r.options))
 	if said = a.text != ""; said {
-		thought, content := chat.SplitReasoning(a.text)
-		r.messages = append(r.messages, chat.Message{Role: "assistant", Content: content, ReasoningContent: thought})
+		r.messages = append(r.messages, r.m.template.Reply(a.text))
 		r.readAhead()
 	}
 	return nil

@@ -49,20 +49,15 @@ func newChatTest(t *testing.T, args ...string) *chatTest {
 	if err := cmd.ParseFlags(append([]string{"--temp", "0"}, args...)); err != nil {
 		t.Fatal(err)
 	}
-	m, err := f.model.open(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := m.decoder(&f.model)
+	m, err := f.start(c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		ct.stopReading()
-		d.Close()
 		m.close()
 	})
-	ct.repl = newREPL(c, m, d, f, nil)
+	ct.repl = newREPL(c, m, f, nil)
 	ct.err.Reset() // of the note on the demo model
 	return ct
 }
@@ -155,8 +150,8 @@ func TestChat(t *testing.T) {
 	}
 
 	ct.typed(t, ask18, "/system You count.", "/clear")
-	if len(ct.messages) != 0 || len(ct.d.Cached()) != 0 || ct.system != "You count." {
-		t.Errorf("after /clear: %+v, %d cached, system %q", ct.messages, len(ct.d.Cached()), ct.system)
+	if len(ct.messages) != 0 || len(ct.m.d.Cached()) != 0 || ct.system != "You count." {
+		t.Errorf("after /clear: %+v, %d cached, system %q", ct.messages, len(ct.m.d.Cached()), ct.system)
 	}
 	if _, notes = ct.typed(t, "/system", "/system -", "/system"); !strings.Contains(notes, "You count.\nno system prompt\n") {
 		t.Errorf("/system: %q", notes)
@@ -235,15 +230,15 @@ func TestSession(t *testing.T) {
 	if !strings.Contains(notes, "/save: name the file") || !strings.Contains(notes, "saved 1 turn") {
 		t.Errorf("%s", notes)
 	}
-	saved := len(ct.d.Cached())
+	saved := len(ct.m.d.Cached())
 	want, _ := ct.typed(t, "Count from 1 to 5.")
 
 	back := newChatTest(t)
 	if _, notes := back.typed(t, "/load "+path); !strings.Contains(notes, "loaded 1 turn") {
 		t.Fatal(notes)
 	}
-	if back.system != "Count well." || len(back.messages) != 2 || len(back.d.Cached()) != saved || !back.seeded || back.options.Sampling.Temp != 0.01 {
-		t.Errorf("restored %q, %+v, %d cached, %+v", back.system, back.messages, len(back.d.Cached()), back.options)
+	if back.system != "Count well." || len(back.messages) != 2 || len(back.m.d.Cached()) != saved || !back.seeded || back.options.Sampling.Temp != 0.01 {
+		t.Errorf("restored %q, %+v, %d cached, %+v", back.system, back.messages, len(back.m.d.Cached()), back.options)
 	}
 	got, _ := back.typed(t, "Count from 1 to 5.")
 	if got != want || back.last.Cached < 20 {
@@ -272,8 +267,8 @@ func TestSessionDamaged(t *testing.T) {
 		if _, notes := ct.typed(t, "/load "+path); !strings.HasPrefix(notes, "orthrus: /load "+path+": ") || strings.Count(notes, "\n") != 1 {
 			t.Errorf("%s: %q", name, notes)
 		}
-		if len(ct.messages) != 2 || len(ct.d.Cached()) != 0 && name != "header" && name != "cut early" {
-			t.Errorf("%s: %d messages, %d cached", name, len(ct.messages), len(ct.d.Cached()))
+		if len(ct.messages) != 2 || len(ct.m.d.Cached()) != 0 && name != "header" && name != "cut early" {
+			t.Errorf("%s: %d messages, %d cached", name, len(ct.messages), len(ct.m.d.Cached()))
 		}
 	}
 	for _, n := range []int{0, 3, 20} {

@@ -2,16 +2,12 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"orthrus/engine"
-	"orthrus/engine/chat"
 )
 
 // runFlags are the flags of run.
@@ -76,10 +72,10 @@ func (f *runFlags) add(cmd *cobra.Command) {
 }
 
 func (f *runFlags) check(cmd *cobra.Command) error {
-	if f.raw && (f.template.system != "" || f.template.think || f.template.noThink) {
-		return usagef("--raw: there is no chat template to put --system, --think or --no-think into")
+	if f.raw && f.template.given() {
+		return usagef("--raw: without a chat template, --system, --think and --no-think have no place")
 	}
-	if cmd.Flags().Changed("prompt") && f.file != "" {
+	if cmd.Flags().Changed("prompt") && cmd.Flags().Changed("file") {
 		return usagef("-p and -f: give one prompt")
 	}
 	for _, check := range []func() error{f.model.check, f.sampling.check, f.decode.check, f.template.check} {
@@ -90,59 +86,59 @@ func (f *runFlags) check(cmd *cobra.Command) error {
 	return checkStops(f.stops)
 }
 
-// maxPrompt bounds a prompt file, in bytes.
-const maxPrompt = 64 << 20
-
 // read returns the prompt; given is false where a person is at the terminal and
 // gave none. The newline that ends a file is not part of the prompt.
 func (f *runFlags) read(cmd *cobra.Command, c *console) (prompt string, given bool, err error) {
-	var in io.Reader
+	changed := cmd.Flags().Changed
 	switch {
-	case cmd.Flags().Changed("prompt"):
+	case changed("prompt"):
 		prompt = f.prompt
-	case f.file != "" && f.file != "-":
-		file, err := os.Open(f.file)
-		if err != nil {
-			return "", false, err
-		}
-		defer file.Close()
-		in = file
-	case f.file == "-" || !c.inTerminal:
-		in = c.in
+	case changed("file"):
+		prompt, err = c.readText(f.file)
+	case !c.inTerminal:
+		prompt, err = c.readText("-")
 	default:
 		return "", false, nil
 	}
-	if in != nil {
-		data, err := io.ReadAll(io.LimitReader(in, maxPrompt+1))
-		if err != nil {
-			return "", false, err
-		}
-		if len(data) > maxPrompt {
-			return "", false, errors.New("the prompt is larger than 64 MiB")
-		}
-		prompt = strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	if !changed("prompt") {
+		prompt = strings.TrimSuffix(strings.TrimSuffix(prompt, "\n"), "\r")
 	}
-	if prompt == "" {
-		return "", false, usagef("the prompt is empty: give -p, -f or standard input")
+	if err == nil && prompt == "" {
+		err = usagef("the prompt is empty: give -p, -f or standard input")
 	}
-	return prompt, true, nil
+	return prompt, true, err
+}
+
+// start opens the model and a conversation with it.
+func (f *runFlags) start(c *console) (*model, error) {
+	m, err := f.model.open(c)
+	if err != nil {
+		return nil, err
+	}
+	if err = m.check(f.decode.options()); err == nil && !f.raw {
+		err = m.loadTemplate(c)
+	}
+	if err == nil {
+		err = m.converse(&f.model, min(m.net.Context, defaultContext))
+	}
+	if err != nil {
+		m.close()
+		return nil, err
+	}
+	return m, nil
 }
 
 func (f *runFlags) run(ctx context.Context, c *console, prompt string) error {
-	m, err := f.model.open(c)
+	m, err := f.start(c)
 	if err != nil {
 		return err
 	}
 	defer m.close()
-	d, err := m.decoder(&f.model)
-	if err != nil {
-		return err
+	if m.template == nil && !f.raw {
+		c.note("%s has no chat template: the prompt is taken as it is, as with --raw", m.name())
 	}
-	defer d.Close()
-	if !f.raw {
-		if prompt, err = m.render(f.template.conversation(prompt), f.template.thinking(m.demo)); err != nil {
-			return err
-		}
+	if prompt, err = m.opening(&f.template, prompt); err != nil {
+		return err
 	}
 	o := f.decode.options()
 	o.Sampling = f.sampling.options(m.net.Sampling)
@@ -154,7 +150,7 @@ func (f *runFlags) run(ctx context.Context, c *console, prompt string) error {
 	if f.json {
 		show = func(string) error { return nil }
 	}
-	a, err := m.generate(ctx, d, m.tok.Encode(prompt, true), o, f.stops, show)
+	a, err := m.generate(ctx, m.tok.Encode(prompt, true), o, f.stops, show)
 	if !f.json {
 		screen.end()
 	}
@@ -162,7 +158,7 @@ func (f *runFlags) run(ctx context.Context, c *console, prompt string) error {
 		return err
 	}
 	if f.json {
-		err = m.writeJSON(c.out, a, o)
+		err = m.writeResult(c.out, a, o)
 	} else {
 		c.note("%s", m.summary(a.stats, o))
 	}
@@ -170,15 +166,6 @@ func (f *runFlags) run(ctx context.Context, c *console, prompt string) error {
 		err = errInterrupted
 	}
 	return err
-}
-
-// conversation is a prompt as the first turn.
-func (f *templateFlags) conversation(prompt string) []chat.Message {
-	var messages []chat.Message
-	if f.system != "" {
-		messages = append(messages, chat.Message{Role: "system", Content: f.system})
-	}
-	return append(messages, chat.Message{Role: "user", Content: prompt})
 }
 
 // runResult is the object that run --json prints.
@@ -204,11 +191,9 @@ type timings struct {
 	DecodeTPS float64 `json:"decode_tps"`
 }
 
-func (m *model) writeJSON(w io.Writer, a answer, o engine.GenerateOptions) error {
+func (m *model) writeResult(w io.Writer, a answer, o engine.GenerateOptions) error {
 	s := a.stats
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	return e.Encode(runResult{
+	return writeJSON(w, runResult{
 		Model: m.name(), Backend: m.net.Backend.Name(), Mode: m.mode(o),
 		PromptTokens: s.Prompt, Tokens: append([]int32{}, a.ids...), Text: a.text, Stop: s.Stop,
 		Steps: len(s.Accepted), Accepted: append([]int{}, s.Accepted...), Forwards: s.Forwards,

@@ -25,7 +25,7 @@ func (r *repl) save(_ context.Context, path string) error {
 		return fmt.Errorf("/save %s: %w", path, err)
 	}
 	if info, err := os.Stat(path); err == nil {
-		r.c.say("saved %s with %d cached tokens: %s", plural(len(r.messages)/2, "turn"), len(r.d.Cached()), bytesText(info.Size()))
+		r.c.say("saved %s with %d cached tokens: %s", plural(len(r.messages)/2, "turn"), len(r.m.d.Cached()), bytesText(info.Size()))
 	}
 	return nil
 }
@@ -42,7 +42,7 @@ func (r *repl) writeSession(w io.Writer) error {
 	}
 	err = writeSessionHeader(z, h)
 	if err == nil {
-		err = r.d.Save(z)
+		err = r.m.d.Save(z)
 	}
 	if closed := z.Close(); err == nil {
 		err = closed
@@ -68,7 +68,7 @@ func (r *repl) load(_ context.Context, path string) error {
 	r.system, r.messages, r.think = h.System, h.Messages, h.Think
 	r.setSampling(h.Sampling)
 	r.last, r.generated = engine.Stats{}, 0
-	r.c.say("loaded %s with %d cached tokens", plural(len(r.messages)/2, "turn"), len(r.d.Cached()))
+	r.c.say("loaded %s with %d cached tokens", plural(len(r.messages)/2, "turn"), len(r.m.d.Cached()))
 	return nil
 }
 
@@ -87,7 +87,7 @@ func (r *repl) readSession(f io.Reader) (*sessionHeader, error) {
 	if h.Model != r.m.net.Fingerprint() {
 		return nil, fmt.Errorf("saved with another model, %.60q: start orthrus with that one", h.Name)
 	}
-	err = r.d.Restore(z)
+	err = r.m.d.Restore(z)
 	if errors.Is(err, engine.ErrOtherModel) {
 		return nil, fmt.Errorf("%w: try another --cache-type", err)
 	}
@@ -99,7 +99,7 @@ func (r *repl) readSession(f io.Reader) (*sessionHeader, error) {
 		}
 	}
 	if err != nil {
-		r.d.Reset()
+		r.m.d.Reset()
 		return nil, err
 	}
 	return h, nil

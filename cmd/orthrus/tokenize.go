@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
@@ -20,7 +19,10 @@ func newTokenize(c *console) *cobra.Command {
 		Short: "Print the tokens of a text",
 		Long:  "Print the tokens of a text, or of standard input: ids and what they stand for.",
 		Args:  takes(0, 1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkModelPath(cmd.Flags(), path); err != nil {
+				return err
+			}
 			text, err := textArgument(c, args)
 			if err != nil {
 				return err
@@ -38,7 +40,7 @@ func newTokenize(c *console) *cobra.Command {
 		},
 	}
 	fs := cmd.Flags()
-	fs.StringVarP(&path, "model", "m", "", "GGUF `file` (default: the demo model inside the program)")
+	addModelPath(fs, &path)
 	fs.BoolVar(&special, "special", false, "find control tokens such as <|im_end|> in the text")
 	fs.BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
@@ -52,11 +54,7 @@ func textArgument(c *console, args []string) (string, error) {
 	if len(args) == 0 && c.inTerminal {
 		return "", usagef("there is no text: give it as an argument or on standard input")
 	}
-	data, err := io.ReadAll(io.LimitReader(c.in, maxPrompt+1))
-	if err == nil && len(data) > maxPrompt {
-		err = fmt.Errorf("the text is larger than %s", bytesText(maxPrompt))
-	}
-	return string(data), err
+	return c.readText("-")
 }
 
 func printTokens(w io.Writer, tok *tokenizer.Tokenizer, ids []int32, asJSON bool) error {
@@ -65,9 +63,7 @@ func printTokens(w io.Writer, tok *tokenizer.Tokenizer, ids []int32, asJSON bool
 		pieces[i], _ = tok.Token(id)
 	}
 	if asJSON {
-		e := json.NewEncoder(w)
-		e.SetEscapeHTML(false)
-		return e.Encode(map[string]any{"tokens": append([]int32{}, ids...), "pieces": pieces})
+		return writeJSON(w, map[string]any{"tokens": append([]int32{}, ids...), "pieces": pieces})
 	}
 	var b strings.Builder
 	for i, id := range ids {
