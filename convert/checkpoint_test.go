@@ -3,6 +3,8 @@ package convert
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
+	"io/fs"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -211,8 +213,19 @@ func TestDuplicateAcrossFiles(t *testing.T) {
 	}
 }
 
-// TestNoFolder checks folders without weights, and files that are folders.
+// TestNoFolder checks what is no folder of a checkpoint, and files that are
+// folders.
 func TestNoFolder(t *testing.T) {
+	for _, c := range []struct{ dir, want string }{
+		{"no/such/folder", "give a checkpoint's folder, or ORG/MODEL"},
+		{"", "give a checkpoint's folder, or ORG/MODEL"},
+		{"testdata", "testdata/config.json: no such file or directory: is testdata a checkpoint in the Hugging Face layout?"},
+	} {
+		_, err := Convert(t.Context(), c.dir, Options{})
+		if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: error %v, want %s", c.dir, err, c.want)
+		}
+	}
 	dir := newTiny(false, true, "F32").write(t)
 	os.Remove(filepath.Join(dir, singleFile))
 	if _, err := Convert(t.Context(), dir, Options{}); err == nil || !strings.Contains(err.Error(), "no *.safetensors") {

@@ -162,7 +162,7 @@ func (o Options) recipes(h *hparams) (main, diff recipe, err error) {
 	case o.View != "" && o.View != "both" && o.View != "ar":
 		err = fmt.Errorf("view %q is unknown: choose both or ar", o.View)
 	case o.DiffType != "" && (o.View == "ar" || h.blockSize == 0):
-		err = errors.New("a type for the diffusion projections, but the output has none")
+		err = errors.New("a type is given for the diffusion projections, but the output has none: leave it out")
 	}
 	return
 }

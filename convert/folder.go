@@ -68,8 +68,11 @@ func (f *folder) read(name string, limit int64) ([]byte, error) {
 // readObject parses a JSON file; an optional file that is absent is empty.
 func (f *folder) readObject(name string, limit int64, optional bool) (*object, error) {
 	data, err := f.read(name, limit)
-	if optional && errors.Is(err, fs.ErrNotExist) {
-		return &object{}, nil
+	if errors.Is(err, fs.ErrNotExist) {
+		if optional {
+			return &object{}, nil
+		}
+		err = fmt.Errorf("%w: is %s a checkpoint in the Hugging Face layout?", err, f.dir)
 	}
 	if err != nil {
 		return nil, err

@@ -23,9 +23,9 @@ func findFolder(dir string) (folder, name string, err error) {
 		abs, err := filepath.Abs(dir)
 		return dir, modelName(abs), err
 	case err == nil:
-		return "", "", fmt.Errorf("%s: not a folder", dir)
+		return "", "", fmt.Errorf("%s: not a folder: give the checkpoint's (quantize takes GGUF files)", dir)
 	case !errors.Is(err, fs.ErrNotExist) || !repository.MatchString(dir):
-		return "", "", err
+		return "", "", fmt.Errorf("%w: give a checkpoint's folder, or ORG/MODEL of the local hub cache", err)
 	}
 	cache, err := hubCache()
 	if err != nil {

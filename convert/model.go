@@ -2,8 +2,10 @@ package convert
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -108,14 +110,14 @@ func (m *model) write(ctx context.Context, o Options, main, diff recipe, md gguf
 	}
 	out, err := gguf.Create(o.Out, md, infos)
 	if err != nil {
-		return nil, err
+		return nil, o.outError(err)
 	}
 	defer out.Abort()
 	if err := transcode(ctx, out, m.weights, o.Threads, o.Progress); err != nil {
-		return nil, err
+		return nil, o.outError(err)
 	}
 	if err := out.Close(); err != nil {
-		return nil, err
+		return nil, o.outError(err)
 	}
 	r := &Report{Path: o.Out, Arch: m.h.arch(), Type: main.name, Bytes: out.Size(), Notes: m.notes}
 	if m.h.blockSize != 0 {
@@ -124,4 +126,14 @@ func (m *model) write(ctx context.Context, o Options, main, diff recipe, md gguf
 	r.count(m.weights)
 	r.Elapsed = time.Since(start)
 	return r, nil
+}
+
+// outError names the output in an error that is about the temporary file, whose
+// name begins with the output's.
+func (o Options) outError(err error) error {
+	var file *fs.PathError
+	if errors.As(err, &file) && strings.HasPrefix(file.Path, o.Out) {
+		return fmt.Errorf("cannot write %s: %w", o.Out, file.Err)
+	}
+	return err
 }

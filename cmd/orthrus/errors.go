@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"syscall"
 )
@@ -31,24 +33,37 @@ var errInterrupted = errors.New("interrupted")
 
 // report prints an error as one line and returns the exit status it means.
 func (c *console) report(err error) int {
-	line := func(s string) {
-		s = strings.ReplaceAll(strings.TrimSpace(s), "\r", "")
-		fmt.Fprintln(c.err, "orthrus: "+printable(strings.ReplaceAll(s, "\n", "; ")))
-	}
 	switch {
 	case err == nil:
 		return statusDone
 	case errors.Is(err, errInterrupted):
 		return statusInterrupted
 	case errors.Is(err, context.Canceled):
-		line("interrupted")
+		c.complain("interrupted")
 		return statusInterrupted
 	case errors.Is(err, syscall.EPIPE): // the reader has what it wanted
 		return statusFailure
-	case errors.As(err, new(usageError)):
-		line(err.Error())
+	}
+	c.complain(message(err))
+	if errors.As(err, new(usageError)) {
 		return statusUsage
 	}
-	line(err.Error())
 	return statusFailure
+}
+
+func (c *console) complain(s string) {
+	s = strings.ReplaceAll(strings.TrimSpace(s), "\r", "")
+	fmt.Fprintln(c.err, "orthrus: "+printable(strings.ReplaceAll(s, "\n", "; ")))
+}
+
+// message is the text of an error, with an error of the operating system told
+// as users know it: by the file, without the name of the call.
+func message(err error) string {
+	text := err.Error()
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		path := cmp.Or(p.Path, `""`)
+		text = strings.Replace(text, p.Error(), path+": "+p.Err.Error(), 1)
+	}
+	return text
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -134,6 +135,38 @@ func TestFailures(t *testing.T) {
 			}
 			checkErrorLine(t, r)
 		})
+	}
+}
+
+// TestErrorTexts checks what a user reads: which file, what is wrong, and what to
+// do, and nothing of calls and temporary files.
+func TestErrorTexts(t *testing.T) {
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"run", "-p", "x", "-m", in("no.gguf")}, in("no.gguf") + ": no such file or directory"},
+		{[]string{"run", "-p", "x", "-m", dir}, dir + ": not a regular file"},
+		{[]string{"run", "-f", dir}, dir + ": is a directory"},
+		{[]string{"run", "-f", ""}, `"": no such file or directory`},
+		{[]string{"run", "x"}, `"x" is one argument too many: orthrus run [-p PROMPT] [flags]`},
+		{[]string{"run", "-p", "x", "-n", "many"}, `--n-predict "many": it takes a whole number`},
+		{[]string{"run", "-p", "x", "-n", "99999999999999999999"}, `--n-predict "99999999999999999999": out of range`},
+		{[]string{"run", "-p", "x", "--mode", "fast"}, `--mode "fast": choose auto, diffusion or ar`},
+		{[]string{"run", "-p", "x", "--block", "33"}, "--block 33: orthrus-demo-18m drafts with at most 32 rows"},
+		{[]string{"run", "-p", "x", "-c", "5000"}, "-c 5000: orthrus-demo-18m was made for a context of at most 4096 tokens: lower -c"},
+		{[]string{"bench", "-c", "100"}, "-c 100: the tests need a context of 512 tokens: raise -c, or lower --pp, --tg or -n"},
+		{[]string{"convert", dir}, in("config.json") + ": no such file or directory: is " + dir + " a checkpoint in the Hugging Face layout?"},
+		{[]string{"convert", checkpoint, "-o", in("no/x.gguf")}, "cannot write " + in("no/x.gguf") + ": no such file or directory"},
+		{[]string{"convert", checkpoint, "--view", "ar", "--diff-type", "q4_0"}, "a type is given for the diffusion projections, but the output has none: leave it out"},
+		{[]string{"quantize", "a"}, "an argument is missing: orthrus quantize IN.gguf OUT.gguf TYPE [flags]"},
+		{[]string{"quantize", "a", "b", "q3"}, `TYPE "q3": choose f32, f16, bf16, q8_0, q6_k, q5_k_m, q4_k_m, q4_k_s or q4_0`},
+	} {
+		if r := orthrus(t, "", c.args...); r.err != "orthrus: "+c.want+"\n" || r.out != "" || r.status == 0 {
+			t.Errorf("%q: %+v, want %s", c.args, r, c.want)
+		}
 	}
 }
 

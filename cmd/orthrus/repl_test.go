@@ -230,6 +230,11 @@ func TestSession(t *testing.T) {
 	if !strings.Contains(notes, "/save: name the file") || !strings.Contains(notes, "saved 1 turn") {
 		t.Errorf("%s", notes)
 	}
+	for _, bad := range []string{filepath.Join(path, "below"), filepath.Dir(path)} {
+		if _, notes := ct.typed(t, "/save "+bad); !strings.HasPrefix(notes, "orthrus: /save: cannot write "+bad+": ") || strings.Count(notes, "\n") != 1 {
+			t.Errorf("/save %s: %q", bad, notes)
+		}
+	}
 	saved := len(ct.m.d.Cached())
 	want, _ := ct.typed(t, "Count from 1 to 5.")
 

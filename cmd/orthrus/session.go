@@ -22,7 +22,7 @@ func (r *repl) save(_ context.Context, path string) error {
 	}
 	err := replaceFile(path, func(f *os.File) error { return r.writeSession(f) })
 	if err != nil {
-		return fmt.Errorf("/save %s: %w", path, err)
+		return fmt.Errorf("/save: %w", err)
 	}
 	if info, err := os.Stat(path); err == nil {
 		r.c.say("saved %s with %d cached tokens: %s", plural(len(r.messages)/2, "turn"), len(r.m.d.Cached()), bytesText(info.Size()))
