@@ -1,36 +1,42 @@
 package tokenizer
 
-import "slices"
+import "sort"
 
 // maxAdded is the greatest length of a control or user-defined token, in bytes. It bounds the time to look for them.
 const maxAdded = 256
-
-// noteAdded makes find look for a control or user-defined token.
-func (t *Tokenizer) noteAdded(token string) {
-	lengths := &t.added[token[0]]
-	if i, ok := slices.BinarySearch(*lengths, len(token)); !ok {
-		*lengths = slices.Insert(*lengths, i, len(token))
-	}
-}
 
 // find returns the first of the added tokens in text, and where it is; of those that begin at the same place the
 // longest. If there is none, id is none and start and end are len(text).
 func (e *encoder) find(text string, special bool) (id int32, start, end int) {
 	for start := range len(text) {
-		rest := text[start:]
-		for _, n := range slices.Backward(e.t.added[rest[0]]) {
-			e.work++
-			if n > len(rest) {
-				continue
-			}
-			id, ok := e.t.ids[rest[:n]]
-			if !ok {
-				continue
-			}
-			if kind := e.t.kinds[id]; kind == UserDefined || kind == Control && special {
+		if tokens := e.t.added[text[start]]; len(tokens) > 0 {
+			if id, n := e.longest(tokens, text[start:], special); n > 0 {
 				return id, start, start + n
 			}
 		}
 	}
 	return none, len(text), len(text)
+}
+
+// longest returns the longest token that text begins with, and its length, or 0. The tokens are sorted and begin with the
+// same byte as text.
+func (e *encoder) longest(tokens []string, text string, special bool) (id int32, length int) {
+	for n := 1; len(tokens) > 0; n++ {
+		e.work++
+		// All tokens here begin with text[:n], and if one is no longer, it is the first.
+		if len(tokens[0]) == n {
+			found := e.t.ids[tokens[0]]
+			if special || e.t.kinds[found] == UserDefined {
+				id, length = found, n
+			}
+			tokens = tokens[1:]
+		}
+		if n == len(text) {
+			break
+		}
+		from := sort.Search(len(tokens), func(i int) bool { return tokens[i][n] >= text[n] })
+		to := sort.Search(len(tokens), func(i int) bool { return tokens[i][n] > text[n] })
+		tokens = tokens[from:to]
+	}
+	return id, length
 }

@@ -6,7 +6,7 @@ import "unicode/utf8"
 // otherwise the text of a control token is text like any other, so that nobody's words can end a turn. Bytes that are
 // not UTF-8 are read as U+FFFD, as Decode writes them.
 func (t *Tokenizer) Encode(text string, special bool) []int32 {
-	e := encoder{t: t}
+	e := newEncoder(t)
 	e.encode(text, special)
 	return e.ids
 }
@@ -16,8 +16,15 @@ type encoder struct {
 	t       *Tokenizer
 	ids     []int32 // the result
 	symbols []symbol
-	queue   heap
+	seen    [4096]seen // by a hash of the pair
+	queue   queue
 	work    int // steps of the loops here, so that tests can tell linear from quadratic
+}
+
+func newEncoder(t *Tokenizer) *encoder {
+	e := &encoder{t: t}
+	e.seen[0].left = none // the zero value is of the pair {0, 0}, which belongs here
+	return e
 }
 
 func (e *encoder) encode(text string, special bool) {

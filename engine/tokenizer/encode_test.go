@@ -1,9 +1,7 @@
 package tokenizer
 
 import (
-	"math/rand/v2"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -13,82 +11,6 @@ import (
 	"golang.org/x/text/unicode/norm"
 	"golang.org/x/text/unicode/rangetable"
 )
-
-// The work for a text is proportional to its length, whatever the text, but for the logarithm of the length of its longest
-// piece, the depth of the heap.
-func TestLinear(t *testing.T) {
-	const size = 1 << 18
-	tok, v := load(t, "qwen3")
-	rng := rand.New(rand.NewPCG(1, 2))
-	random := func(alphabet string) string {
-		runes := []rune(alphabet)
-		var b strings.Builder
-		for b.Len() < size {
-			b.WriteRune(runes[rng.IntN(len(runes))])
-		}
-		return b.String()
-	}
-	noise := make([]byte, size)
-	for i := range noise {
-		noise[i] = byte(rng.Uint32())
-	}
-	var prose strings.Builder
-	for _, c := range v.Encode {
-		prose.WriteString(c.Text)
-	}
-	work := func(text string) float64 {
-		e := encoder{t: tok}
-		e.encode(text, true)
-		return float64(e.work+e.queue.work) / float64(len(text))
-	}
-	unit := work(strings.Repeat(prose.String(), size/prose.Len()))
-	t.Logf("cases: %.1f steps a byte", unit)
-	texts := map[string]string{"noise": string(noise), "letters": random("abcdefghijklmnopqrstuvwxyz"), "marks": random("\u0300\u0316\u0334\u0345\u0591")}
-	for _, s := range []string{"a", "A", " ", "7", "\n", "\r", " \n", "\n ", "  a", "\t!", "'", "'l", "<", "<|im_start|", "<|im_end|>", "=", "_a",
-		"\U0001F600", "\x80", "\xE2\x82", "\u65E5", "\u0301", "\u0301\u0316", "e\u0301", "\u1112\u1161\u11AB", "\u00A0", "\u0085", "\u0898\u0301"} {
-		texts[s] = strings.Repeat(s, size/len(s))
-	}
-	for name, text := range texts {
-		if ratio := work(text) / unit; ratio > 20 {
-			t.Errorf("%q takes %.1f times the steps of other text", name, ratio)
-		}
-	}
-}
-
-// Merges as they are defined: the pair of the lowest rank in the whole piece, the leftmost, one at a time.
-func TestMerge(t *testing.T) {
-	tok, v := load(t, "demo")
-	rng := rand.New(rand.NewPCG(3, 4))
-	e := encoder{t: tok}
-	for range 2000 {
-		var b strings.Builder
-		for range 1 + rng.IntN(8) {
-			left, right, _ := strings.Cut(v.Merges[rng.IntN(len(v.Merges))], " ")
-			b.WriteString(string(unspell(nil, []string{left, right, left + right}[rng.IntN(3)])))
-		}
-		piece := b.String()
-		var want []int32
-		for i := range len(piece) {
-			want = append(want, tok.bytes[piece[i]])
-		}
-		for {
-			best, at := int32(len(tok.merged)), 0
-			for i := range len(want) - 1 {
-				if rank, ok := tok.ranks[pair{want[i], want[i+1]}]; ok && rank < best {
-					best, at = rank, i
-				}
-			}
-			if int(best) == len(tok.merged) {
-				break
-			}
-			want = slices.Replace(want, at, at+2, tok.merged[best])
-		}
-		e.ids = nil
-		if e.merge(piece); !slices.Equal(e.ids, want) {
-			t.Fatalf("merge(%q)\n got %v\nwant %v", piece, e.ids, want)
-		}
-	}
-}
 
 // The table is of Unicode 16.0, which has 141,028 letters, 1,911 numbers and 25 spaces. What Go's older version knows is
 // in it.
@@ -237,20 +159,4 @@ func FuzzDecode(f *testing.F) {
 		}
 		checkDecode(t, tok, ids, string(want))
 	})
-}
-
-func BenchmarkEncode(b *testing.B) {
-	tok, v := load(b, "qwen3")
-	var cases strings.Builder
-	for _, c := range v.Encode {
-		cases.WriteString(c.Text)
-	}
-	for name, text := range map[string]string{"cases": cases.String(), "letter": strings.Repeat("a", 1<<20), "spaces": strings.Repeat(" ", 1<<20)} {
-		b.Run(name, func(b *testing.B) {
-			b.SetBytes(int64(len(text)))
-			for b.Loop() {
-				tok.Encode(text, true)
-			}
-		})
-	}
 }

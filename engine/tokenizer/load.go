@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"orthrus/gguf"
@@ -77,13 +78,16 @@ func (t *Tokenizer) addTokens(tokens []string, types []int64) error {
 				return fmt.Errorf("metadata key %q: token %d, which is found in text, has %d bytes: it needs 1 to %d", keyTokens, id, len(token), maxAdded)
 			}
 			t.texts[i] = token
-			t.noteAdded(token)
+			t.added[token[0]] = append(t.added[token[0]], token)
 		case int64(Unused):
 			t.texts[i] = token
 		default:
 			return fmt.Errorf("metadata key %q: token %d is of type %d: only 1, 3, 4 and 5 are supported", keyTypes, id, kind)
 		}
 		t.kinds[i] = Kind(types[i])
+	}
+	for _, tokens := range t.added {
+		slices.Sort(tokens)
 	}
 	for b, r := range byteRune {
 		id, ok := t.normal(string(r))

@@ -1,5 +1,7 @@
 package tokenizer
 
+import "slices"
+
 // symbol is a token of the piece that is being merged, a node of a doubly linked list in the order of the text.
 type symbol struct {
 	id         int32
@@ -17,16 +19,16 @@ func (e *encoder) merge(piece string) {
 		e.ids = append(e.ids, e.t.bytes[piece[0]])
 		return
 	}
-	e.symbols = e.symbols[:0]
+	e.symbols = slices.Grow(e.symbols[:0], n)
 	for i := range n {
 		e.symbols = append(e.symbols, symbol{e.t.bytes[piece[i]], none, int32(i) - 1, int32(i) + 1})
 	}
 	e.symbols[n-1].next = none
-	e.queue.entries = e.queue.entries[:0]
-	for i := range n - 1 {
+	e.queue.reset(n)
+	for i := range n {
 		e.rank(int32(i))
 	}
-	for len(e.queue.entries) > 0 {
+	for len(e.queue.heap) > 0 {
 		rank, i := e.queue.pop()
 		s := &e.symbols[i]
 		if s.rank != rank {
@@ -48,6 +50,13 @@ func (e *encoder) merge(piece string) {
 	}
 }
 
+// seen is what rank remembers of a pair: text repeats its pairs, and the map of all merges is slower.
+type seen struct {
+	pair
+	rank int32 // none if the pair is not merged
+	last int32 // where the queue has put it last
+}
+
 // rank notes the rank of symbol i with its next one, and queues it.
 func (e *encoder) rank(i int32) {
 	s := &e.symbols[i]
@@ -55,48 +64,16 @@ func (e *encoder) rank(i int32) {
 	if s.next == none {
 		return
 	}
-	if rank, ok := e.t.ranks[pair{s.id, e.symbols[s.next].id}]; ok {
-		s.rank = rank
-		e.queue.push(rank, i)
-	}
-}
-
-// heap is a binary heap of (rank, place), the smallest first.
-type heap struct {
-	entries []uint64 // rank<<32 | place
-	work    int
-}
-
-func (h *heap) push(rank, place int32) {
-	entry := uint64(rank)<<32 | uint64(place)
-	h.entries = append(h.entries, entry)
-	i := len(h.entries) - 1
-	for ; i > 0 && entry < h.entries[(i-1)/2]; i = (i - 1) / 2 {
-		h.entries[i] = h.entries[(i-1)/2]
-		h.work++
-	}
-	h.entries[i] = entry
-}
-
-func (h *heap) pop() (rank, place int32) {
-	top := h.entries[0]
-	n := len(h.entries) - 1
-	entry := h.entries[n]
-	h.entries = h.entries[:n]
-	i := 0
-	for child := 1; child < n; child = 2*i + 1 {
-		if child+1 < n && h.entries[child+1] < h.entries[child] {
-			child++
+	p := pair{s.id, e.symbols[s.next].id}
+	m := &e.seen[(uint32(p.left)*0x9E3779B1^uint32(p.right)*0x85EBCA77)>>20]
+	if m.pair != p {
+		rank, ok := e.t.ranks[p]
+		if !ok {
+			rank = none
 		}
-		if entry <= h.entries[child] {
-			break
-		}
-		h.entries[i] = h.entries[child]
-		i = child
-		h.work++
+		*m = seen{p, rank, none}
 	}
-	if n > 0 {
-		h.entries[i] = entry
+	if s.rank = m.rank; s.rank != none {
+		m.last = e.queue.push(s.rank, i, m.last)
 	}
-	return int32(top >> 32), int32(top & 0xFFFFFFFF)
 }

@@ -20,7 +20,7 @@ type Tokenizer struct {
 	bytes  [256]int32       // the token of every single byte
 	ranks  map[pair]int32   // a pair's place among the merges; the lowest is merged first
 	merged []int32          // by rank, the token that the merge makes
-	added  [256][]int       // by first byte, the lengths of the control and user-defined tokens, ascending
+	added  [256][]string    // by first byte, the control and user-defined tokens, sorted
 
 	classes []class       // per code point
 	young   map[rune]bool // see unicodeTables
