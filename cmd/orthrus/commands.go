@@ -24,7 +24,7 @@ func init() {
 		{"help", "", "this list", (*repl).help},
 		{"clear", "", "forget the conversation", (*repl).clear},
 		{"system", "[TEXT|-]", "show, set or remove (-) the system prompt", (*repl).setSystem},
-		{"set", "[NAME VALUE]", "show or change: " + strings.Join(settingNames(), ", "), (*repl).set},
+		{"set", "[NAME VALUE]", "show the settings, or change one", (*repl).set},
 		{"stats", "", "figures of the last answer and of the conversation", (*repl).stats},
 		{"save", "FILE", "save the conversation with its KV cache", (*repl).save},
 		{"load", "FILE", "go on with a saved conversation", (*repl).load},
@@ -64,8 +64,8 @@ func (r *repl) help(context.Context, string) error {
 	for _, cmd := range replCommands {
 		fmt.Fprintf(r.c.err, "  %-20s %s\n", "/"+cmd.name+" "+cmd.args, cmd.help)
 	}
-	fmt.Fprintln(r.c.err, `A line that ends in \ goes on in the next; """ begins and ends a message of several lines.`)
-	fmt.Fprintln(r.c.err, "Ctrl-C ends an answer.")
+	fmt.Fprintln(r.c.err, `A line that ends in \ goes on in the next one; """ begins and ends a message
+of several lines. Ctrl-C ends an answer.`)
 	return nil
 }
 

@@ -43,15 +43,13 @@ func (d *display) write(s string, dim bool) error {
 	return err
 }
 
-// end puts the cursor of a terminal at the start of a line.
-func (d *display) end() {
-	if !d.c.outTerminal {
-		return
-	}
+// end ends the last line of an answer: on a terminal, and in chat everywhere, so
+// that answers do not run together.
+func (d *display) end(chat bool) {
 	if d.dim {
 		io.WriteString(d.c.out, dimOff)
 	}
-	if d.last != "" && !strings.HasSuffix(d.last, "\n") {
+	if (chat || d.c.outTerminal) && d.last != "" && !strings.HasSuffix(d.last, "\n") {
 		io.WriteString(d.c.out, "\n")
 	}
 }

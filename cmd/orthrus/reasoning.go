@@ -11,23 +11,31 @@ const (
 // reasoning follows an answer that comes in pieces and tells its reasoning from
 // the rest.
 type reasoning struct {
-	open bool   // the prompt ended in <think>
-	text string // all pieces so far
-	end  int    // of the reasoning in text; 0 while it is not known
+	open bool   // inside it, as when the prompt ended in <think>
+	over bool   // the rest is answer
+	text string // what may be the start of <think> or, inside, of </think>
 }
 
 // add splits a piece at the end of the reasoning.
 func (r *reasoning) add(piece string) (thought, answer string) {
-	from := len(r.text)
-	r.text += piece
-	if r.end > 0 || !r.open && !strings.HasPrefix(strings.TrimLeft(r.text, " \n"), thinkOpen) {
+	if r.over {
 		return "", piece
 	}
-	search := max(0, from-len(thinkClose)+1)
-	i := strings.Index(r.text[search:], thinkClose)
-	if i < 0 {
-		return piece, ""
+	before := len(r.text)
+	r.text += piece
+	if !r.open {
+		start := strings.TrimLeft(r.text, " \n")
+		r.open = strings.HasPrefix(start, thinkOpen)
+		r.over = !r.open && !strings.HasPrefix(thinkOpen, start)
+		if !r.open {
+			return "", piece
+		}
 	}
-	r.end = search + i + len(thinkClose)
-	return r.text[from:r.end], r.text[r.end:]
+	if i := strings.Index(r.text, thinkClose); i >= 0 {
+		r.over = true
+		end := i + len(thinkClose) - before
+		return piece[:end], piece[end:]
+	}
+	r.text = r.text[max(0, len(r.text)-len(thinkClose)+1):]
+	return piece, ""
 }

@@ -160,7 +160,7 @@ func (r *repl) answer(ctx context.Context) error {
 		return nil
 	})
 	stop()
-	screen.end()
+	screen.end(true)
 	if err != nil {
 		return err
 	}

@@ -132,7 +132,7 @@ const (
 func TestChat(t *testing.T) {
 	ct := newChatTest(t)
 	out, notes := ct.typed(t, "", ask18, "^C", "/nonsense", "/help now", "/help", "/bye", "never read")
-	if out != count18 {
+	if out != count18+"\n" {
 		t.Errorf("answer %q, want %q", out, count18)
 	}
 	for _, want := range []string{"62 tokens, ", "Ctrl-D or /bye leaves", "orthrus: /nonsense is no command: /help lists them", "orthrus: /help takes no arguments", "/regen"} {
@@ -158,7 +158,7 @@ func TestChat(t *testing.T) {
 	}
 
 	out, _ = ct.typed(t, ask18, "/regen")
-	if out != count18+count18 || len(ct.messages) != 2 {
+	if out != count18+"\n"+count18+"\n" || len(ct.messages) != 2 {
 		t.Errorf("/regen: %q, %d messages", out, len(ct.messages))
 	}
 }

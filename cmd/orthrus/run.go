@@ -152,7 +152,7 @@ func (f *runFlags) run(ctx context.Context, c *console, prompt string) error {
 	}
 	a, err := m.generate(ctx, m.tok.Encode(prompt, true), o, f.stops, show)
 	if !f.json {
-		screen.end()
+		screen.end(false)
 	}
 	if err != nil {
 		return err

@@ -52,7 +52,7 @@ func TestChatML(t *testing.T) {
 	if got.Text != count18 || !slices.Equal(got.Tokens, want.Tokens) || got.Stop != "eos" {
 		t.Errorf("%+v, want the tokens of %+v", got, want)
 	}
-	if r := orthrus(t, ask18, "chat", "-m", path, "--no-think", "--temp", "0"); r.status != 0 || strings.TrimSpace(r.out) != count18 {
+	if r := orthrus(t, ask18, "chat", "-m", path, "--no-think", "--temp", "0"); r.status != 0 || r.out != count18+"\n" {
 		t.Errorf("chat: %+v", r)
 	}
 }
