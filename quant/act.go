@@ -3,6 +3,7 @@ package quant
 import (
 	"fmt"
 	"math"
+	"unsafe"
 
 	"orthrus/gguf"
 )
@@ -87,6 +88,14 @@ func resize[T any](s []T, n int) []T {
 
 // groups returns the groups of a row.
 func (a *Act) groups() int { return (a.k + group - 1) / group }
+
+// group returns the address and the bytes of group g of int8 activations.
+func (a *Act) group(g int) (unsafe.Pointer, int) {
+	if a.form == form32 {
+		return unsafe.Pointer(&a.b32[g]), int(unsafe.Sizeof(act32{}))
+	}
+	return unsafe.Pointer(&a.b256[g]), int(unsafe.Sizeof(act256{}))
+}
 
 // Rows returns the number of rows.
 func (a *Act) Rows() int { return a.rows }

@@ -172,14 +172,6 @@ func (s *simd) matmulTiles(p product) {
 	scratches.Put(buf)
 }
 
-// group returns the address and the bytes of group g of int8 activations.
-func (a *Act) group(g int) (unsafe.Pointer, int) {
-	if a.form == form32 {
-		return unsafe.Pointer(&a.b32[g]), int(unsafe.Sizeof(act32{}))
-	}
-	return unsafe.Pointer(&a.b256[g]), int(unsafe.Sizeof(act256{}))
-}
-
 // pack brings n rows of a from row i on to pairs, the last with itself if n is odd, and returns the address of the
 // groups and the bytes of one.
 func (s *scratch) pack(a *Act, i, n int) (unsafe.Pointer, int) {

@@ -9,8 +9,6 @@ import (
 	"orthrus/gguf"
 )
 
-//go:generate go run ./internal/gen
-
 // simd holds the assembly kernels of an instruction set with vectors of so many float32 lanes. Pointers are to
 // the first of the values, strides between rows are in bytes, lengths in values.
 type simd struct {
@@ -23,19 +21,8 @@ type simd struct {
 	// multiple of 16.
 	mulFloat [gguf.BF16 + 1][]mulFloat
 
-	// axpyRows[t][n-1] adds rows of v, each times its p, to n rows of y; n is at most 4, width a multiple of 16.
-	axpyRows [gguf.BF16 + 1][]axpyRows
-
-	// Lengths are positive multiples of 16.
-	dot      func(x, y *float32, n int) float32
-	dotF16   func(x *float32, y *uint16, n int) float32
-	axpy     func(y, x *float32, n int, a float32)
-	axpyF16  func(y *float32, x *uint16, n int, a float32)
-	expSlice func(dst, x *float32, n int, table *expConstants)
-	siluMul  func(dst, gate, up *float32, n int, table *expConstants)
-
-	read     func(p *byte, n int) // n is a positive multiple of 1024
-	multiply func(rounds int)     // of 8 vectors of bytes
+	vectors
+	multiply func(rounds int) // of 8 vectors of bytes
 }
 
 // quantKernels are the kernels of a quantized type. In every step of theirs both prefetch a cache line from ahead on,
@@ -51,73 +38,20 @@ type quantKernels struct {
 
 type mulFloat func(y *float32, yStride int, w *byte, wStride int, x *float32, xStride, k, tiles int, add bool)
 
-type axpyRows func(y *float32, yStride int, p *float32, pStride int, v *byte, vStride, rows, width int)
-
-// expConstants are what the kernels of Exp need, in their order.
-type expConstants [12]float32
-
-var expTable = expConstants{expMin, expMax, expLog2E, expMagic, -expLn2Hi, -expLn2Lo, expC6, expC5, expC4, expC3, expC2, 1}
-
 // kernels returns s as kernels.
 func (s *simd) kernels(name string) *kernels {
-	return &kernels{
+	k := &kernels{
 		name:   name,
 		matmul: s.matmul,
 		set32:  set32AVX2,
 		set256: set256AVX2,
-		dot: func(x, y []float32) float32 {
-			if len(x) == 0 || len(x)%16 != 0 {
-				return dot(x, y)
-			}
-			return s.dot(&x[0], &y[0], len(x))
-		},
-		dotF16: func(x []float32, y []uint16) float32 {
-			if len(x) == 0 || len(x)%16 != 0 {
-				return dotF16(x, y)
-			}
-			return s.dotF16(&x[0], &y[0], len(x))
-		},
-		axpy: func(y []float32, a float32, x []float32) {
-			n := len(x) &^ 15
-			if n > 0 {
-				s.axpy(&y[0], &x[0], n, a)
-			}
-			axpy(y[n:], a, x[n:])
-		},
-		axpyF16: func(y []float32, a float32, x []uint16) {
-			n := len(x) &^ 15
-			if n > 0 {
-				s.axpyF16(&y[0], &x[0], n, a)
-			}
-			axpyF16(y[n:], a, x[n:])
-		},
-		axpyRows: s.addRows,
-		expSlice: func(dst, x []float32) {
-			n := len(x) &^ 15
-			if n > 0 {
-				s.expSlice(&dst[0], &x[0], n, &expTable)
-			}
-			expSlice(dst[n:], x[n:])
-		},
-		siluMul: func(dst, gate, up []float32) {
-			n := len(gate) &^ 15
-			if n > 0 {
-				s.siluMul(&dst[0], &gate[0], &up[0], n, &expTable)
-			}
-			siluMul(dst[n:], gate[n:], up[n:])
-		},
-		read: func(p []byte) {
-			n := len(p) &^ 1023
-			if n > 0 {
-				s.read(&p[0], n)
-			}
-			readPortable(p[n:])
-		},
 		multiply: func(rounds int) int {
 			s.multiply(rounds)
 			return rounds * 8 * 4 * s.lanes
 		},
 	}
+	s.vectors.addTo(k)
+	return k
 }
 
 // scratch is the memory of one call of matmul, from the first cache line on.
@@ -193,14 +127,6 @@ func (s *simd) matmulQuantized(p product, buf *scratch) {
 	}
 }
 
-// group returns the address and the bytes of group g of int8 activations.
-func (a *Act) group(g int) (unsafe.Pointer, int) {
-	if a.form == form32 {
-		return unsafe.Pointer(&a.b32[g]), int(unsafe.Sizeof(act32{}))
-	}
-	return unsafe.Pointer(&a.b256[g]), int(unsafe.Sizeof(act256{}))
-}
-
 func (s *simd) matmulFloat(p product, buf *scratch) {
 	mul, m := s.mulFloat[p.t], s.lanes/4
 	k := p.a.k
@@ -228,17 +154,6 @@ func (s *simd) matmulFloat(p product, buf *scratch) {
 				}
 			}
 		}
-	}
-}
-
-func (s *simd) addRows(r weightedRows) {
-	if r.width%16 != 0 || r.rows == 0 {
-		axpyRowsPortable(r)
-		return
-	}
-	for i := 0; i < r.n; i += 4 {
-		n := min(4, r.n-i)
-		s.axpyRows[r.t][n-1](&r.y[i*r.yStride], 4*r.yStride, &r.p[i*r.pStride], 4*r.pStride, &r.v[0], r.rowBytes, r.rows, r.width)
 	}
 }
 

@@ -1,8 +1,10 @@
-//go:build arm64
+//go:build amd64 || arm64
 
 package quant
 
 import "orthrus/gguf"
+
+//go:generate go run ./internal/gen
 
 // vectors holds the assembly kernels for float vectors. Pointers are to the first of the values, strides between rows
 // are in bytes; lengths are positive multiples of 16, in values.
