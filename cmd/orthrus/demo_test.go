@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -57,7 +58,7 @@ func TestDemoKeepsGoldenOutputs(t *testing.T) {
 	same, tokens, steps := 0, 0, 0
 	for _, g := range golden.Cases {
 		var ids []int32
-		stats, err := d.Generate(context.Background(), g.IDs, engine.GenerateOptions{MaxTokens: 160}, func(id int32) bool {
+		stats, err := d.Generate(context.Background(), g.IDs, engine.GenerateOptions{Mode: engine.DraftMode, MaxTokens: 160}, func(id int32) bool {
 			ids = append(ids, id)
 			return true
 		})
@@ -72,5 +73,19 @@ func TestDemoKeepsGoldenOutputs(t *testing.T) {
 	t.Logf("%d of %d outputs kept, %.2f tokens a step", same, len(golden.Cases), float64(tokens)/float64(steps))
 	if same < 56 {
 		t.Errorf("%d of %d golden outputs kept, want 56", same, len(golden.Cases))
+	}
+}
+
+// TestDemoWithoutCache opens the demo where no folder can be made for it.
+func TestDemoWithoutCache(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"HOME", "XDG_CACHE_HOME", "LocalAppData"} {
+		t.Setenv(name, file)
+	}
+	if out := runJSON(t, "-p", ask18, "--temp", "0"); out.Text != count18 {
+		t.Errorf("%+v", out)
 	}
 }

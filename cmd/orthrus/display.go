@@ -35,8 +35,11 @@ func (d *display) write(s string, dim bool) error {
 	if d.c.outTerminal {
 		s = printable(s)
 		if d.c.color && dim != d.dim {
-			s = map[bool]string{true: dimOn, false: dimOff}[dim] + s
-			d.dim = dim
+			mark := dimOff
+			if dim {
+				mark = dimOn
+			}
+			s, d.dim = mark+s, dim
 		}
 	}
 	_, err := io.WriteString(d.c.out, s)

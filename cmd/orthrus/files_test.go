@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -146,5 +147,24 @@ func TestBench(t *testing.T) {
 	}
 	if accepted != d.Draft.Accepted || accepted < 20 {
 		t.Errorf("the histogram adds up to %d accepted drafts, the total is %d", accepted, d.Draft.Accepted)
+	}
+}
+
+// TestBenchShape measures random weights of a shape that is small but for its
+// vocabulary.
+func TestBenchShape(t *testing.T) {
+	all := shapes
+	defer func() { shapes = all }()
+	shapes = append(slices.Clone(all), shape{"tiny", 256, 2, 2, 1, 512, true})
+	r := orthrus(t, "", "bench", "--shape", "Tiny", "--type", "Q4_K_S", "-r", "1", "--pp", "4", "--tg", "2", "--assume", "3", "-o", "json")
+	var b benchResult
+	if err := json.Unmarshal([]byte(r.out), &b); err != nil || r.status != 0 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if b.Model != "random tiny" || b.Type != "q4_k_s" || !b.Random || b.Decode != nil || b.Parameters < 256*151936 || len(b.Passes) != len(passRows) {
+		t.Errorf("%+v", b)
+	}
+	if b.Assumed != 3 || math.Abs(b.Gain-3/b.BreakEven) > 1e-9 {
+		t.Errorf("assumed %g, break-even %g, gain %g", b.Assumed, b.BreakEven, b.Gain)
 	}
 }

@@ -95,34 +95,40 @@ func (f *samplingFlags) add(fs *pflag.FlagSet) {
 
 func (f *samplingFlags) check() error {
 	switch {
-	case !(f.temp >= 0) || math.IsInf(f.temp, 0):
-		return usagef("--temp %g: a temperature is 0 or more", f.temp)
-	case f.topK < 0:
-		return usagef("--top-k %d: it is 0 or more", f.topK)
-	case !inUnit(f.topP):
+	case !inRange(f.temp, maxTemp):
+		return usagef("--temp %g: a temperature is between 0 and %g", f.temp, maxTemp)
+	case f.topK < 0 || f.topK > math.MaxInt32:
+		return usagef("--top-k %d: it is between 0 and %d", f.topK, math.MaxInt32)
+	case !inRange(f.topP, 1):
 		return usagef("--top-p %g: it is between 0 and 1", f.topP)
-	case !inUnit(f.minP):
+	case !inRange(f.minP, 1):
 		return usagef("--min-p %g: it is between 0 and 1", f.minP)
 	}
 	return nil
 }
 
-func inUnit(v float64) bool { return v >= 0 && v <= 1 }
+// maxTemp is a temperature at which all tokens are alike.
+const maxTemp = 1e6
+
+// inRange reports whether v is a number between 0 and limit.
+func inRange(v, limit float64) bool { return v >= 0 && v <= limit }
 
 // seeded reports whether the seed was chosen by the user.
 func (f *samplingFlags) seeded() bool { return f.fs.Changed("seed") }
 
 // options puts the flags that were given over the model's recommendation.
 func (f *samplingFlags) options(s engine.Sampling) engine.Sampling {
-	for name, set := range map[string]func(){
-		"temp":  func() { s.Temp = f.temp },
-		"top-k": func() { s.TopK = f.topK },
-		"top-p": func() { s.TopP = f.topP },
-		"min-p": func() { s.MinP = f.minP },
-	} {
-		if f.fs.Changed(name) {
-			set()
-		}
+	if f.fs.Changed("temp") {
+		s.Temp = f.temp
+	}
+	if f.fs.Changed("top-k") {
+		s.TopK = f.topK
+	}
+	if f.fs.Changed("top-p") {
+		s.TopP = f.topP
+	}
+	if f.fs.Changed("min-p") {
+		s.MinP = f.minP
 	}
 	s.Seed = f.seed
 	if !f.seeded() {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"io"
 	"strings"
 	"testing"
@@ -27,4 +28,24 @@ func TestPasteReader(t *testing.T) {
 			}
 		}
 	}
+}
+
+// FuzzPasteReader checks that what is read does not depend on how it comes.
+func FuzzPasteReader(f *testing.F) {
+	f.Add("typed\r")
+	f.Add("a\x1b[200~b\r\nc\x1b[201~d\r")
+	f.Add("\x1b[20\x1b[200~\x1b\x1b[201")
+	f.Fuzz(func(t *testing.T, in string) {
+		whole, err := io.ReadAll(&pasteReader{r: bufio.NewReader(strings.NewReader(in))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		bytewise, err := io.ReadAll(iotest.OneByteReader(&pasteReader{r: bufio.NewReader(iotest.OneByteReader(strings.NewReader(in)))}))
+		if err != nil || !bytes.Equal(bytewise, whole) {
+			t.Fatalf("%q: %q, %v; in one piece %q", in, bytewise, err, whole)
+		}
+		if !strings.Contains(in, "\x1b[20") && string(whole) != in {
+			t.Fatalf("%q became %q without a mark", in, whole)
+		}
+	})
 }

@@ -84,7 +84,7 @@ func TestRunJSON(t *testing.T) {
 		t.Error("text is escaped for HTML")
 	}
 
-	out := runJSON(t, "-p", enumPrompt, "--temp", "0")
+	out := runJSON(t, "-p", enumPrompt, "--temp", "0", "--mode", "diffusion")
 	if out.Model != "orthrus-demo-18m" || out.Backend != "cpu" || out.Mode != "diffusion" || out.Stop != "eos" || out.PromptTokens != 38 {
 		t.Errorf("%+v", out)
 	}

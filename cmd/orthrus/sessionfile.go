@@ -91,7 +91,7 @@ func (h *sessionHeader) check() error {
 		}
 	}
 	s := h.Sampling
-	if !(s.Temp >= 0 && s.Temp <= math.MaxFloat32) || s.TopK < 0 || s.TopK > math.MaxInt32 || !inUnit(s.TopP) || !inUnit(s.MinP) {
+	if !inRange(s.Temp, maxTemp) || s.TopK < 0 || s.TopK > math.MaxInt32 || !inRange(s.TopP, 1) || !inRange(s.MinP, 1) {
 		return errors.New("damaged: sampling: a value is out of range")
 	}
 	return nil

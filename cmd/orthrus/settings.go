@@ -19,7 +19,7 @@ type setting struct {
 }
 
 var settings = []setting{
-	floatSetting("temp", "0 (greedy) or more", math.MaxFloat32, func(r *repl) *float64 { return &r.options.Sampling.Temp }),
+	floatSetting("temp", "0 (greedy) or more", maxTemp, func(r *repl) *float64 { return &r.options.Sampling.Temp }),
 	{"top-k", "0 (all) or more",
 		func(r *repl) string { return strconv.Itoa(r.options.Sampling.TopK) },
 		func(r *repl, v string) bool { return setInt(&r.options.Sampling.TopK, v, 0, math.MaxInt32) }},
@@ -149,7 +149,7 @@ func floatSetting(name, want string, limit float64, field func(*repl) *float64) 
 		func(r *repl) string { return strconv.FormatFloat(*field(r), 'g', -1, 32) },
 		func(r *repl, v string) bool {
 			x, err := strconv.ParseFloat(v, 64)
-			if err != nil || !(x >= 0 && x <= limit) {
+			if err != nil || !inRange(x, limit) {
 				return false
 			}
 			*field(r) = x
