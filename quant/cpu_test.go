@@ -19,7 +19,7 @@ func TestChoose(t *testing.T) {
 	if k.name != all[0].name || err == nil || !strings.Contains(err.Error(), "portable") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("mmx: %s, %v; want %s and one line that names what there is", k.name, err, all[0].name)
 	}
-	if name, _ := CPU(); name != active.name {
-		t.Errorf("CPU() = %s, want %s", name, active.name)
+	if name, err := CPU(); name != active.name || err != nil {
+		t.Errorf("CPU() = %s, %v; want %s", name, err, active.name)
 	}
 }
