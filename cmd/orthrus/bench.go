@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -121,8 +120,7 @@ func (f *benchFlags) run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.WriteString(c.out, result.format(f.output))
-	return err
+	return result.write(c.out, f.output)
 }
 
 // open loads the model, or makes one of random weights.

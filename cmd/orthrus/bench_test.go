@@ -61,12 +61,20 @@ func TestBenchConclusion(t *testing.T) {
 
 func TestBenchFormats(t *testing.T) {
 	r := sampleResult()
+	format := func(output string) string {
+		t.Helper()
+		var b strings.Builder
+		if err := r.write(&b, output); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
 	var back benchResult
-	if err := json.Unmarshal([]byte(r.format("json")), &back); err != nil || !reflect.DeepEqual(&back, r) {
+	if err := json.Unmarshal([]byte(format("json")), &back); err != nil || !reflect.DeepEqual(&back, r) {
 		t.Errorf("json does not carry the result: %v, %+v", err, back)
 	}
 
-	rows, err := csv.NewReader(strings.NewReader(r.format("csv"))).ReadAll()
+	rows, err := csv.NewReader(strings.NewReader(format("csv"))).ReadAll()
 	if err != nil || len(rows) != 1+1+4+2 {
 		t.Fatalf("csv has %d rows, %v; want a head, 1 test, 4 passes, 2 decodings", len(rows), err)
 	}
@@ -75,7 +83,7 @@ func TestBenchFormats(t *testing.T) {
 	}
 
 	for _, output := range []string{"table", "md"} {
-		text := r.format(output)
+		text := format(output)
 		for _, want := range []string{"a machine\n", "3.00 MiB", "2.50 M", "256.00 ± ", "15.00 ± 0.00", "Break-even here with blocks of 4: 4.00 tokens a step, 3.00 accepted drafts.", "80.0 % of 30 drafts"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s lacks %q:\n%s", output, want, text)
@@ -83,7 +91,7 @@ func TestBenchFormats(t *testing.T) {
 		}
 	}
 	// Every line of a Markdown table has as many cells as its head.
-	for _, block := range strings.Split(r.format("md"), "\n\n") {
+	for _, block := range strings.Split(format("md"), "\n\n") {
 		lines := strings.Split(strings.TrimSpace(block), "\n")
 		if !strings.HasPrefix(lines[0], "|") {
 			continue

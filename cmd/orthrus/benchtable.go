@@ -4,37 +4,39 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
 
-// format writes the result as table, md, json or csv.
-func (r *benchResult) format(output string) string {
+// write writes the result as table, md, json or csv.
+func (r *benchResult) write(w io.Writer, output string) error {
 	switch output {
 	case "json":
-		data, err := json.MarshalIndent(r, "", "  ")
-		if err != nil {
-			panic(err) // every field is a number or a string
-		}
-		return string(data) + "\n"
+		e := json.NewEncoder(w)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		return e.Encode(r)
 	case "csv":
-		return r.csv()
+		return r.csv(w)
 	}
-	write := table.plain
+	format := table.plain
 	if output == "md" {
-		write = table.markdown
+		format = table.markdown
 	}
-	parts := []string{r.Machine + "\n", write(r.speeds())}
+	parts := []string{r.Machine + "\n", format(r.speeds())}
 	if len(r.Passes) > 1 {
-		parts = append(parts, write(r.costs()))
+		parts = append(parts, format(r.costs()))
 	}
 	if r.Decode != nil && r.Decode.Draft.Steps > 0 {
-		parts = append(parts, write(r.histogram()))
+		parts = append(parts, format(r.histogram()))
 	}
 	if lines := r.conclusion(); lines != nil {
 		parts = append(parts, strings.Join(lines, "\n")+"\n")
 	}
-	return strings.Join(parts, "\n")
+	_, err := io.WriteString(w, strings.Join(parts, "\n"))
+	return err
 }
 
 // speeds is llama-bench's table.
@@ -83,10 +85,7 @@ func (r *benchResult) costs() table {
 // histogram tells how often how many drafts were accepted.
 func (r *benchResult) histogram() table {
 	t := table{head: []string{"accepted", "steps", "share", ""}, right: []bool{true, true, true, false}}
-	most := 0
-	for _, steps := range r.Decode.Histogram {
-		most = max(most, steps)
-	}
+	most := slices.Max(r.Decode.Histogram)
 	for n, steps := range r.Decode.Histogram {
 		if steps > 0 {
 			bar := strings.Repeat("#", (steps*40+most-1)/most)
@@ -98,9 +97,8 @@ func (r *benchResult) histogram() table {
 }
 
 // csv has one line for every test and pass.
-func (r *benchResult) csv() string {
-	var b strings.Builder
-	w := csv.NewWriter(&b)
+func (r *benchResult) csv(out io.Writer) error {
+	w := csv.NewWriter(out)
 	w.Write([]string{"machine", "model", "type", "size", "params", "backend", "threads", "test", "tokens", "ms", "ms_stddev", "tps", "tps_stddev", "tokens_per_step"})
 	line := func(test string, figures ...any) {
 		row := []string{r.Machine, r.Model, r.Type, fmt.Sprint(r.Size), fmt.Sprint(r.Parameters), r.Backend, fmt.Sprint(r.Threads), test}
@@ -131,7 +129,7 @@ func (r *benchResult) csv() string {
 		line("assumed tokens per step", "", "", "", r.Estimate, "", r.Assumed)
 	}
 	w.Flush()
-	return b.String()
+	return w.Error()
 }
 
 // table is text in rows and columns.
