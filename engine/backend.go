@@ -53,6 +53,7 @@ type Geometry struct {
 //	position   of the first row
 //	tokens     of the rows
 //	choices    one a row, the tokens that the pass itself decided on
+//	chances    one a draft, how likely the draft's row holds its likeliest token
 //	sampling   temperature, cuts and seed
 //
 // Passes read and write it there. So a recorded pass has no arguments and can
@@ -71,8 +72,8 @@ type Context interface {
 	Sample(s Sampling)
 	// Run queues a recorded pass.
 	Run(p Pass)
-	// Wait waits for all that is queued and returns what the last Accept decided.
-	// It is the only call that waits for the device.
+	// Wait waits for all that is queued and returns what the last Draft and Accept
+	// decided. It is the only call that waits for the device.
 	Wait() (Outcome, error)
 	// Read copies a buffer to dst, which has room for it, after Wait.
 	Read(b Buffer, dst []float32) error
@@ -103,10 +104,15 @@ type Buffer interface {
 // Pass is a recorded sequence of operations.
 type Pass interface{}
 
-// Outcome is what [Ops.Accept] decided: the drafts accepted, followed by the
-// one token that the AR view chose after them.
+// Outcome is what the passes decided that ran last.
 type Outcome struct {
-	Tokens []int32 // len(Tokens)-1 accepted drafts, then the next token
+	// Of [Ops.Accept]: the accepted drafts, followed by the one token that the AR
+	// view chose after them.
+	Tokens []int32
+	// Of [Ops.Draft]: for each draft the probability of the likeliest token at its
+	// place, by the diffusion view and the sampling options. Valid until the next
+	// Draft.
+	Chances []float32
 }
 
 // Product is one matrix product of [Ops.MatMul].
@@ -142,10 +148,12 @@ type Ops interface {
 	Gate(dst, gate, up Buffer)
 	// Choose decides on one token for each row of logits, the first of which
 	// belongs to row first of the pass: the argmax, or a sample keyed by the seed
-	// and the position that the token would take. With keep the logits are
-	// replaced by the filtered probabilities it was drawn from (needed by
-	// rejection acceptance; greedy: 1 for the choice).
-	Choose(logits Buffer, first int, keep bool)
+	// and the position that the token would take. With draft the chances are noted
+	// too: the probability of the row's likeliest token after the filters, which is
+	// no matter of the noise. With keep the logits are replaced by the filtered
+	// probabilities the choice was drawn from (needed by rejection acceptance;
+	// greedy: 1 for the choice).
+	Choose(logits Buffer, first int, draft, keep bool)
 	// Draft makes the choices the tokens of the rows after them: tokens[i+1] =
 	// choices[i] for the n first rows.
 	Draft(n int)

@@ -21,6 +21,7 @@ type Decoder struct {
 	net    *Net
 	ctx    Context
 	passes passes
+	plan   *planner
 	opt    DecoderOptions
 	tokens []int32 // in the cache, one a position
 }
@@ -59,6 +60,7 @@ func NewDecoder(n *Net, o DecoderOptions) (*Decoder, error) {
 	return &Decoder{
 		net: n, ctx: ctx, opt: o,
 		passes: passes{net: n, ctx: ctx, act: act, recorded: map[passKey]Pass{}},
+		plan:   newPlanner(block),
 	}, nil
 }
 
@@ -83,15 +85,15 @@ func (d *Decoder) Reset() { d.tokens = d.tokens[:0] }
 type Mode uint8
 
 const (
-	Auto      Mode = iota // draft and verify if the model can
-	DraftMode             // draft and verify
+	Auto      Mode = iota // draft and verify as many rows as pay at every step
+	DraftMode             // draft and verify a block at every step
 	ARMode                // one token a pass
 )
 
 // GenerateOptions are the options of one answer.
 type GenerateOptions struct {
 	Mode      Mode
-	Block     int // rows of a draft, the known token included; 0: the model's block size
+	Block     int // rows of a draft, in Auto the most, the known token included; 0: the model's block size
 	MaxTokens int // 0: until the context is full
 	Sampling  Sampling
 	IgnoreEOG bool // go on after an end-of-generation token (for benchmarks)
@@ -114,6 +116,7 @@ type Stats struct {
 	Cached     int   // of these, found in the cache
 	Tokens     int   // tokens generated, the end token included
 	Accepted   []int // drafts accepted in each decode step
+	Verified   int   // drafts verified, in all steps
 	Forwards   int   // passes of decoding: a draft-and-verify step has two
 	PromptTime time.Duration
 	DecodeTime time.Duration
@@ -167,7 +170,7 @@ func (d *Decoder) Generate(ctx context.Context, prompt []int32, o GenerateOption
 		if o.MaxTokens > 0 {
 			left = min(left, o.MaxTokens-stats.Tokens)
 		}
-		if next, err = d.step(pos, block, left, o.Sampling, &stats); err != nil {
+		if next, err = d.step(pos, block, left, o, &stats); err != nil {
 			d.Reset()
 			return stats, err
 		}
@@ -184,7 +187,7 @@ func (d *Decoder) check(prompt []int32, o GenerateOptions) (block int, err error
 	case len(prompt) >= d.opt.Context:
 		return 0, fmt.Errorf("the prompt has %d tokens and the context %d: raise -c", len(prompt), d.opt.Context)
 	case o.Mode == DraftMode && !d.net.HasDiffusion():
-		return 0, fmt.Errorf("%s is a plain %s model without a diffusion view: use --mode ar", d.net.Name, d.net.Arch)
+		return 0, fmt.Errorf("a plain %s model has no diffusion view: use --mode ar", d.net.Arch)
 	case o.Block < 0 || o.Block > max(d.net.BlockSize, 1) && o.Mode != ARMode:
 		return 0, fmt.Errorf("a block of %d rows is out of range: this model drafts with 1 to %d", o.Block, max(d.net.BlockSize, 1))
 	}
@@ -243,32 +246,53 @@ func (d *Decoder) prefill(ctx context.Context, prompt []int32, stats *Stats) (ne
 	return next, false, nil
 }
 
-// step decodes once from position pos, where left more tokens are wanted.
-// It drafts only if there is room for a block of the full size, or what is left
-// of the context, and verifies no more than left rows.
-func (d *Decoder) step(pos, block, left int, s Sampling, stats *Stats) ([]int32, error) {
+// step decodes once from position pos, where left more tokens are wanted. It
+// drafts a block of the full size, or what is left of the context, or in Auto as
+// many rows as pay; and verifies no more than left rows.
+func (d *Decoder) step(pos, block, left int, o GenerateOptions, stats *Stats) ([]int32, error) {
 	rows := min(block, d.opt.Context-pos)
 	verify := min(rows, left)
-	keep := s.Acceptance == Rejection && !s.Greedy() && verify > 1
+	if o.Mode == Auto && block > 1 {
+		rows = d.plan.draft(rows, verify)
+		verify = min(verify, rows)
+	}
+	s := plannedStep{drafted: 1}
+	keep := o.Sampling.Acceptance == Rejection && !o.Sampling.Greedy()
 	if verify > 1 {
+		s.drafted = rows
 		draft, err := d.passes.draft(rows, verify-1, keep)
 		if err != nil {
 			return nil, err
 		}
+		start := time.Now()
 		d.ctx.Run(draft)
 		stats.Forwards++
+		if o.Mode == Auto {
+			out, err := d.ctx.Wait()
+			if err != nil {
+				return nil, err
+			}
+			s.chances, s.draftTime = out.Chances, time.Since(start)
+			verify = d.plan.verify(s.chances, verify)
+		}
 	}
-	check, err := d.passes.check(verify, verify, keep)
+	check, err := d.passes.check(verify, verify, keep && verify > 1)
 	if err != nil {
 		return nil, err
 	}
+	start := time.Now()
 	d.ctx.Run(check)
 	stats.Forwards++
 	out, err := d.ctx.Wait()
 	if err != nil {
 		return nil, err
 	}
-	stats.Accepted = append(stats.Accepted, len(out.Tokens)-1)
+	s.verified, s.accepted, s.verifyTime = verify, len(out.Tokens)-1, time.Since(start)
+	stats.Accepted = append(stats.Accepted, s.accepted)
+	stats.Verified += verify - 1
+	if o.Mode == Auto && block > 1 {
+		d.plan.learn(s)
+	}
 	return out.Tokens, nil
 }
 

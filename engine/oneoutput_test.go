@@ -11,15 +11,17 @@ import (
 
 // variant is a way to decode that must not change a single token.
 type variant struct {
+	mode                  engine.Mode
 	block, threads, chunk int
 	restored              bool // the cache comes from a saved session
 }
 
 var variants = []variant{
-	{block: 2, threads: 1, chunk: 7},
-	{block: 7, threads: 2},
-	{block: 16, threads: 1, restored: true},
-	{block: 32, threads: 2, chunk: 7, restored: true},
+	{mode: engine.DraftMode, block: 2, threads: 1, chunk: 7},
+	{mode: engine.DraftMode, block: 7, threads: 2},
+	{mode: engine.DraftMode, block: 16, threads: 1, restored: true},
+	{mode: engine.DraftMode, block: 32, threads: 2, chunk: 7, restored: true},
+	{mode: engine.Auto, threads: 2},
 }
 
 // TestOneOutput holds draft-and-verify decoding against AR decoding, for every
@@ -52,7 +54,7 @@ func TestOneOutput(t *testing.T) {
 							t.Fatal(err)
 						}
 					}
-					got, stats := generate(t, d, prompt, engine.GenerateOptions{Mode: engine.DraftMode, Block: v.block, MaxTokens: tokens})
+					got, stats := generate(t, d, prompt, engine.GenerateOptions{Mode: v.mode, Block: v.block, MaxTokens: tokens})
 					if !slices.Equal(got, want) {
 						t.Errorf("prompt %d, %+v: %v, AR mode gives %v", i, v, got, want)
 					}

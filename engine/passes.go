@@ -43,7 +43,7 @@ func (p *passes) check(n, heads int, keep bool) (Pass, error) {
 		logits := p.act.logits.Slice(0, heads)
 		p.net.forward(ops, AR, a)
 		p.net.head(ops, a, first, n, logits)
-		ops.Choose(logits, first, keep)
+		ops.Choose(logits, first, false, keep)
 		if keep {
 			ops.Accept(n, first, logits, p.draftP)
 		} else {
@@ -70,7 +70,7 @@ func (p *passes) draft(n, drafts int, keep bool) (Pass, error) {
 		ops.Mask(n, p.net.MaskToken)
 		p.net.forward(ops, Diffusion, a)
 		p.net.head(ops, a, 0, drafts, logits)
-		ops.Choose(logits, 0, keep)
+		ops.Choose(logits, 0, true, keep)
 		ops.Draft(drafts)
 	})
 }

@@ -41,8 +41,12 @@ func TestSeeds(t *testing.T) {
 				if !c.all {
 					blocks = blocks[seed%len(blocks):][:1]
 				}
+				mode := engine.DraftMode
+				if seed%5 == 1 {
+					mode = engine.Auto
+				}
 				for _, block := range blocks {
-					got, stats := generate(t, draft, c.prompt, engine.GenerateOptions{Mode: engine.DraftMode, Block: block, MaxTokens: tokens, Sampling: s})
+					got, stats := generate(t, draft, c.prompt, engine.GenerateOptions{Mode: mode, Block: block, MaxTokens: tokens, Sampling: s})
 					if !slices.Equal(got, want) {
 						t.Fatalf("%s, temperature %g, seed %d, block %d: %v, AR mode gives %v", c.name, temp, seed, block, got, want)
 					}
@@ -69,22 +73,33 @@ func TestDistribution(t *testing.T) {
 		m := tiny(t, typ, 1)
 		for _, filter := range []engine.Sampling{{Temp: 0.4}, {Temp: 0.5, TopK: 8, TopP: 0.9}} {
 			exact := triples(t, m, prompt, filter)
-			for name, kind := range map[string]engine.Acceptance{"match": engine.Match, "rejection": engine.Rejection} {
+			for _, c := range []struct {
+				name string
+				kind engine.Acceptance
+				mode engine.Mode
+			}{{"match", engine.Match, engine.DraftMode}, {"rejection", engine.Rejection, engine.DraftMode}, {"rejection, auto", engine.Rejection, engine.Auto}} {
 				d := newDecoder(t, m, 1, engine.DecoderOptions{Context: 16, Cache: gguf.F32})
 				first, second := map[[3]int32]int{}, map[[3]int32]int{}
 				accepted := 0
+				verified := map[int]bool{}
 				for seed := range seeds {
 					s := filter
-					s.Seed, s.Acceptance = uint64(seed), kind
-					ids, stats := generate(t, d, prompt, engine.GenerateOptions{Mode: engine.DraftMode, Block: 4, MaxTokens: 4, Sampling: s})
+					s.Seed, s.Acceptance = uint64(seed), c.kind
+					// Verifying costs so much that it depends on the drafts how many are.
+					d.PlanAnew(1e-5, 0.1e-5+float64(seed%5)*2e-5)
+					ids, stats := generate(t, d, prompt, engine.GenerateOptions{Mode: c.mode, Block: 4, MaxTokens: 4, Sampling: s})
+					verified[stats.Verified] = true
 					first[[3]int32{ids[0], ids[1], -1}]++
 					second[[3]int32{-1, ids[1], ids[2]}]++
 					accepted += stats.Accepted[0]
 				}
-				what := fmt.Sprintf("%s, %+v, %s", typ, filter, name)
+				what := fmt.Sprintf("%s, %+v, %s", typ, filter, c.name)
 				chiSquare(t, what+", tokens 1 and 2", marginal(exact, 2), first, seeds)
 				chiSquare(t, what+", tokens 2 and 3", marginal(exact, 0), second, seeds)
 				t.Logf("%s: %.3f of 2 drafts accepted in the first step", what, float64(accepted)/seeds)
+				if c.mode == engine.Auto && len(verified) < 2 {
+					t.Errorf("%s: always verified the same number of drafts", what)
+				}
 				if accepted == 0 || accepted == 2*seeds {
 					t.Errorf("%s: %d drafts accepted, the test needs both outcomes", what, accepted)
 				}

@@ -67,6 +67,9 @@ func (m *model) mode(o engine.GenerateOptions) string {
 	if o.Mode == engine.ARMode || !m.net.HasDiffusion() || o.Block == 1 {
 		return "ar"
 	}
+	if o.Mode == engine.Auto {
+		return "auto"
+	}
 	return "diffusion"
 }
 
@@ -113,9 +116,9 @@ func (m *model) summary(s engine.Stats, o engine.GenerateOptions) string {
 	if r := decodeRate(s); r > 0 {
 		parts = append(parts, fmt.Sprintf("%.1f tokens/s", r))
 	}
-	if drafts := len(s.Accepted) * (m.block(o) - 1); drafts > 0 && m.mode(o) == "diffusion" {
+	if s.Verified > 0 {
 		parts = append(parts, fmt.Sprintf("%.1f tokens/step", tokensPerStep(s)),
-			fmt.Sprintf("%.0f %% of drafts accepted", 100*float64(sum(s.Accepted))/float64(drafts)))
+			fmt.Sprintf("%.0f %% of drafts accepted", 100*float64(sum(s.Accepted))/float64(s.Verified)))
 	}
 	prompt := fmt.Sprintf("prompt %d", s.Prompt)
 	if s.Cached > 0 {

@@ -28,7 +28,7 @@ func TestConvertAndQuantize(t *testing.T) {
 			t.Fatalf("%q: %+v", args, r)
 		}
 	}
-	for path, mode := range map[string]string{bf16: "diffusion", q4: "diffusion", ar: "ar"} {
+	for path, mode := range map[string]string{bf16: "auto", q4: "auto", ar: "ar"} {
 		out := runJSON(t, "-m", path, "--no-think", "-p", ask18, "--temp", "0")
 		if out.Text != count18 || out.Mode != mode {
 			t.Errorf("%s: %+v", path, out)

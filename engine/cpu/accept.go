@@ -15,7 +15,7 @@ func (r *recorder) Accept(rows, first int, p, q engine.Buffer) {
 	}
 	r.add(func() {
 		n, token := next()
-		c.outcome = append(append([]int32(nil), c.tokens[first+1:first+1+n]...), token)
+		c.outcome.Tokens = append(append([]int32(nil), c.tokens[first+1:first+1+n]...), token)
 		c.pos += first + n + 1
 		c.tokens[0] = token
 	})

@@ -5,18 +5,25 @@ import (
 	"slices"
 
 	"orthrus/engine"
+	"orthrus/quant"
 )
 
-func (r *recorder) Choose(logits engine.Buffer, first int, keep bool) {
+func (r *recorder) Choose(logits engine.Buffer, first int, draft, keep bool) {
 	c, l := r.context, logits.(*buffer)
 	r.add(func() {
 		c.pool.run(l.rows, func(thread, i int) {
 			row, f := l.row(i), &c.workers[thread].filter
 			if c.sampling.Greedy() {
 				c.choices[first+i] = argmax(row)
+				if draft {
+					c.chances[first+i] = f.share(row, row[c.choices[first+i]])
+				}
 			} else {
 				f.apply(row, c.sampling)
 				c.choices[first+i] = f.draw(c.sampling.Seed, c.pos+first+i+1)
+				if draft {
+					c.chances[first+i] = f.likeliest()
+				}
 				if keep {
 					f.probabilities(row)
 				}
@@ -36,10 +43,32 @@ func argmax(x []float32) int32 {
 	return int32(at)
 }
 
+var ones = func() (x [1024]float32) {
+	for i := range x {
+		x[i] = 1
+	}
+	return x
+}()
+
+// share is the probability that softmax gives a row's largest logit.
+func (f *filter) share(row []float32, peak float32) float32 {
+	var sum float32
+	for part := range slices.Chunk(row, len(f.exp)) {
+		e := f.exp[:len(part)]
+		for i, v := range part {
+			e[i] = v - peak
+		}
+		quant.ExpSlice(e, e)
+		sum += quant.Dot(e, ones[:len(e)])
+	}
+	return 1 / sum
+}
+
 // filter is the set of tokens that sampling may take, a thread's scratch memory.
 type filter struct {
 	set []candidate
 	w   []float64 // exp of the candidates' scaled logits
+	exp [len(ones)]float32
 }
 
 // candidate is a token and its logit; after scaling, (logit - max) / temperature.
@@ -168,6 +197,15 @@ func (f *filter) draw(seed uint64, position int) int32 {
 		}
 	}
 	return at
+}
+
+// likeliest is the probability of the likeliest token of the set, whose weight is 1.
+func (f *filter) likeliest() float32 {
+	var sum float64
+	for _, w := range f.w {
+		sum += w
+	}
+	return float32(1 / sum)
 }
 
 // probabilities overwrites a row by the probabilities of the set.

@@ -19,8 +19,9 @@ type context struct {
 	pos      int
 	tokens   []int32
 	choices  []int32
+	chances  []float32
 	sampling engine.Sampling
-	outcome  []int32
+	outcome  engine.Outcome
 
 	acts        []*quant.Act // prepared inputs, one for each form that the weights need
 	cos, sin    []float32    // [rows][HeadDim/2], of the running pass
@@ -64,7 +65,7 @@ func (c *context) Run(p engine.Pass) {
 }
 
 func (c *context) Wait() (engine.Outcome, error) {
-	return engine.Outcome{Tokens: c.outcome}, nil
+	return c.outcome, nil
 }
 
 func (c *context) Read(b engine.Buffer, dst []float32) error {

@@ -73,7 +73,7 @@ func (b *Backend) Open(g engine.Geometry) (engine.Context, error) {
 	}
 	c := &context{
 		Geometry: g, pool: b.pool, cache: kv,
-		tokens: make([]int32, g.Rows+1), choices: make([]int32, g.Rows),
+		tokens: make([]int32, g.Rows+1), choices: make([]int32, g.Rows), chances: make([]float32, g.Rows),
 		workers: make([]worker, b.pool.threads()),
 	}
 	return c, nil

@@ -146,5 +146,8 @@ func (r *recorder) Gate(dst, gate, up engine.Buffer) {
 
 func (r *recorder) Draft(n int) {
 	c := r.context
-	r.add(func() { copy(c.tokens[1:n+1], c.choices[:n]) })
+	r.add(func() {
+		copy(c.tokens[1:n+1], c.choices[:n])
+		c.outcome.Chances = c.chances[:n]
+	})
 }

@@ -1,0 +1,11 @@
+package engine
+
+// PlanAnew makes the decoder forget what it knows about drafting, but for what
+// passes cost: one row, and every further row that is verified.
+func (d *Decoder) PlanAnew(row, further float64) {
+	d.plan = newPlanner(d.net.BlockSize)
+	for n := 1; n < maxCosts; n++ {
+		d.plan.costs[AR].learn(n, row+float64(n-1)*further)
+		d.plan.costs[Diffusion].learn(n, row/10)
+	}
+}
