@@ -31,10 +31,8 @@ var floatParams = []param{{"y", "*float32"}, {"yStride", "int"}, {"w", "*byte"},
 // number of weight rows, of which they take some at once. Strides are in bytes; k is a multiple of 16.
 func (w *writer) floatKernels() {
 	for _, e := range elements {
-		for columns, rows := range []int{0, 4, 2, 2} {
-			if columns > 0 {
-				w.floatKernel(e.name, e.bytes, rows, columns)
-			}
+		for i, rows := range []int{4, 2, 2} { // as many as registers hold sums for
+			w.floatKernel(e.name, e.bytes, rows, i+1)
 		}
 	}
 }

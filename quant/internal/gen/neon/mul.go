@@ -155,7 +155,11 @@ func (w *writer) mul32() {
 		const columnD, scale, temp = v(0), v(8), v(12) // columnD to columnD+3 are free after the dots
 		load("blocks", r(11))
 		for c := range r(b.n) { // along the scales
-			b.op("ADD", map[bool]int{false: act32D, true: pair32D}[b.mm], mulBase+c)
+			if b.mm {
+				b.op("ADD", pair32D, mulBase+c)
+			} else {
+				b.op("ADD", act32D, mulBase+c)
+			}
 		}
 		b.chains(false)
 		b.loop(11, func() {
@@ -314,9 +318,13 @@ func (w *writer) multiply() {
 	for i := range v(18) {
 		w.zero(i)
 	}
+	instruction := "SDOT"
+	if w.mm {
+		instruction = "SMMLA"
+	}
 	w.loop(n, func() {
 		for i := range v(16) {
-			w.op(map[bool]string{false: "SDOT", true: "SMMLA"}[w.mm], v(16), v(17), i)
+			w.op(instruction, v(16), v(17), i)
 		}
 	})
 	w.ret()

@@ -8,16 +8,16 @@ package neon
 //   - For SMMLA, a vector has 8 values of each of two rows, and a quad of numbers is two vectors, of which each
 //     number fills two lanes: a vector of results has two rows by two activation rows.
 //
-// Offsets in bytes. Values stand in steps of 16, of which each quad has 4 vectors.
+// Values stand at the beginning, in 16 steps of 16 values, of which each quad has 4 vectors. In bytes:
 const (
-	tileW     = 0                // 16 steps: of 16 values of all rows
-	stepSize  = 128              //
-	quadSize  = 64               // a quad's part of a step
-	tileD     = 16 * stepSize    // k types: scale of the block, two quads
-	tileDmin  = tileD + 64       // q4_k, q5_k: scale of the minimums, two quads
-	tileMin   = tileDmin + 64    // q4_k, q5_k: for each quad 64 bytes, see storeMins
-	tileScale = tileMin + 128    // q8_0, q4_0: for every 32 values, float32; k types: for every 32 or 16, int32; two quads
-	tileSize  = tileScale + 1024 //
+	stepSize = 128
+	quadSize = 64 // a quad's part of a step
+
+	tileD     = 16 * stepSize // k types: scale of the block, two quads
+	tileDmin  = tileD + 64    // q4_k, q5_k: scale of the minimums, two quads
+	tileMin   = tileDmin + 64 // q4_k, q5_k: for each quad 64 bytes, see storeMins
+	tileScale = tileMin + 128 // q8_0, q4_0: for every 32 values, float32; k types: for every 32 or 16, int32; two quads
+	tileSize  = tileScale + 1024
 )
 
 // numbers is the bytes of a quad of numbers.
