@@ -96,6 +96,9 @@ func everyFile(f *folder) ([]string, map[string]string, error) {
 // add opens a file and takes its tensors.
 func (c *checkpoint) add(f *folder, name string) error {
 	file, size, err := f.open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: %s names it: is the download whole?", err, indexFile)
+	}
 	if err != nil {
 		return err
 	}

@@ -176,7 +176,7 @@ func TestIndexRefused(t *testing.T) {
 		{"drive", func(m map[string]string) { m["model.norm.weight"] = "C:" + first }, "not the name of a safetensors file"},
 		{"absolute", func(m map[string]string) { m["model.norm.weight"] = "/etc/passwd" }, "not the name of a safetensors file"},
 		{"other file", func(m map[string]string) { m["model.norm.weight"] = "config.json" }, "not the name of a safetensors file"},
-		{"no such file", func(m map[string]string) { m["model.norm.weight"] = "model-00003.safetensors" }, "model-00003.safetensors"},
+		{"no such file", func(m map[string]string) { m["model.norm.weight"] = "model-00003.safetensors" }, "model-00003.safetensors: no such file or directory: model.safetensors.index.json names it: is the download whole?"},
 		{"wrong file", func(m map[string]string) {
 			for name := range m {
 				m[name] = first

@@ -27,7 +27,9 @@ func newRoot(c *console) *cobra.Command {
 		Short: "Run Orthrus checkpoints on this computer",
 		Long: `orthrus converts Orthrus-Qwen3 checkpoints to GGUF and runs them on this computer,
 drafting and verifying several tokens a step. Without -m it runs a small demo
-model that the program carries.`,
+model that the program carries.
+
+Exit status: 0 done, 1 a failure, 2 a mistake in the arguments, 130 interrupted.`,
 		Example: `  orthrus run -p "Write a Go enum Color with values Red, Green, Blue and a String method."
   orthrus convert ./Orthrus-Qwen3-1.7B --type q4_k_m
   orthrus chat -m Orthrus-Qwen3-1.7B-q4_k_m.gguf`,
