@@ -170,7 +170,7 @@ func (d *Decoder) Generate(ctx context.Context, prompt []int32, o GenerateOption
 		if o.MaxTokens > 0 {
 			left = min(left, o.MaxTokens-stats.Tokens)
 		}
-		if next, err = d.step(pos, block, left, o, &stats); err != nil {
+		if next, err = d.step(pos, block, left, o, nil, &stats); err != nil {
 			d.Reset()
 			return stats, err
 		}
@@ -249,11 +249,15 @@ func (d *Decoder) prefill(ctx context.Context, prompt []int32, stats *Stats) (ne
 // step decodes once from position pos, where left more tokens are wanted. It
 // drafts a block of the full size, or what is left of the context, or in Auto as
 // many rows as pay; and verifies no more than left rows.
-func (d *Decoder) step(pos, block, left int, o GenerateOptions, stats *Stats) ([]int32, error) {
+func (d *Decoder) step(pos, block, left int, o GenerateOptions, replay *replay, stats *Stats) ([]int32, error) {
 	rows := min(block, d.opt.Context-pos)
 	verify := min(rows, left)
-	if o.Mode == Auto && block > 1 {
-		rows = d.plan.draft(rows, verify)
+	plan := d.plan
+	if o.Mode != Auto || block == 1 {
+		plan = nil
+	}
+	if plan != nil {
+		rows = plan.draft(rows, verify)
 		verify = min(verify, rows)
 	}
 	s := plannedStep{drafted: 1}
@@ -267,13 +271,16 @@ func (d *Decoder) step(pos, block, left int, o GenerateOptions, stats *Stats) ([
 		start := time.Now()
 		d.ctx.Run(draft)
 		stats.Forwards++
-		if o.Mode == Auto {
+		if plan != nil {
 			out, err := d.ctx.Wait()
 			if err != nil {
 				return nil, err
 			}
 			s.chances, s.draftTime = out.Chances, time.Since(start)
-			verify = d.plan.verify(s.chances, verify)
+			if replay != nil {
+				s.chances, _ = replay.trace.at(replay.step, rows)
+			}
+			verify = plan.verify(s.chances, verify)
 		}
 	}
 	check, err := d.passes.check(verify, verify, keep && verify > 1)
@@ -287,13 +294,18 @@ func (d *Decoder) step(pos, block, left int, o GenerateOptions, stats *Stats) ([
 	if err != nil {
 		return nil, err
 	}
-	s.verified, s.accepted, s.verifyTime = verify, len(out.Tokens)-1, time.Since(start)
+	next := out.Tokens
+	if replay != nil {
+		_, accepted := replay.trace.at(replay.step, s.drafted)
+		next = make([]int32, min(accepted, verify-1)+1)
+	}
+	s.verified, s.accepted, s.verifyTime = verify, len(next)-1, time.Since(start)
 	stats.Accepted = append(stats.Accepted, s.accepted)
 	stats.Verified += verify - 1
-	if o.Mode == Auto && block > 1 {
-		d.plan.learn(s)
+	if plan != nil {
+		plan.learn(s)
 	}
-	return out.Tokens, nil
+	return next, nil
 }
 
 // stop says whether the answer ends with token, the n-th generated, which makes

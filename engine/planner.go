@@ -118,7 +118,7 @@ func (p *planner) expect(n, verify int) float64 {
 // verify returns the rows to verify, at most limit, given the chances of the
 // drafts.
 func (p *planner) verify(chances []float32, limit int) int {
-	rows, _ := p.best(p.calibration.apply(chances), limit)
+	rows, _ := p.best(p.calibration.apply(chances), min(limit, len(chances)+1))
 	return rows
 }
 

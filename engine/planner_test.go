@@ -1,0 +1,119 @@
+package engine
+
+import (
+	"encoding/json"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// traces are what drafting gives along the answers to the golden prompts: the
+// output of
+//
+//	orthrus bench -f testdata/demo_decode.json -n 160 --record testdata/demo_traces.json.zst
+func traces(t testing.TB) (all []Trace) {
+	t.Helper()
+	data, err := os.ReadFile("testdata/demo_traces.json.zst")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := zstd.NewReader(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if data, err = r.DecodeAll(data, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, &all); err != nil {
+		t.Fatal(err)
+	}
+	for i := range all {
+		if err := all[i].Check(4096); err != nil {
+			t.Fatalf("trace %d: %v", i, err)
+		}
+	}
+	return all
+}
+
+// machine is what passes of n rows cost, in seconds.
+type machine struct{ ar, diffusion func(n float64) float64 }
+
+// decode returns the seconds that a trace takes with drafts of a fixed width, 1
+// for none.
+func (m machine) decode(t *Trace, rows int) (seconds float64) {
+	for i := 0; i < len(t.Steps); {
+		if rows == 1 {
+			seconds, i = seconds+m.ar(1), i+1
+			continue
+		}
+		_, accepted := t.at(i, rows)
+		seconds += m.ar(float64(rows)) + m.diffusion(float64(rows))
+		i += accepted + 1
+	}
+	return seconds
+}
+
+// decodeAuto is decode as p plans it.
+func (m machine) decodeAuto(t *Trace, p *planner) (seconds float64) {
+	for i := 0; i < len(t.Steps); {
+		left := len(t.Steps) - i
+		s := plannedStep{drafted: p.draft(32, min(32, left)), verified: 1}
+		if s.drafted > 1 {
+			var accepted int
+			s.chances, accepted = t.at(i, s.drafted)
+			s.verified = p.verify(s.chances, min(s.drafted, left))
+			s.accepted = min(accepted, s.verified-1)
+			s.draftTime = time.Duration(1e9 * m.diffusion(float64(s.drafted)))
+		}
+		s.verifyTime = time.Duration(1e9 * m.ar(float64(s.verified)))
+		p.learn(s)
+		seconds += (s.draftTime + s.verifyTime).Seconds()
+		i += s.accepted + 1
+	}
+	return seconds
+}
+
+// TestPlanner holds what Auto makes of the golden prompts against the best fixed
+// width of each prompt, known only afterwards, on machines from those where rows
+// are nearly free to those where drafting hardly pays.
+func TestPlanner(t *testing.T) {
+	linear := func(fixed, perRow float64) func(float64) float64 {
+		return func(n float64) float64 { return fixed + n*perRow }
+	}
+	bound := func(memory, perRow float64) func(float64) float64 {
+		return func(n float64) float64 { return max(memory, n*perRow) }
+	}
+	all := traces(t)
+	for _, c := range []struct {
+		name  string
+		m     machine
+		best  float64 // share of the best fixed widths' speed to reach
+		worst float64 // the time of an answer over that of plain decoding
+	}{
+		{"GPU", machine{linear(10e-3, 0.06e-3), linear(10e-3, 0.06e-3)}, 0.9, 1.1},
+		{"CPU, 1.7B q8_0", machine{bound(48e-3, 3.7e-3), bound(46e-3, 3.6e-3)}, 0.9, 1.1},
+		{"CPU, 1.7B q4_k_m", machine{linear(20e-3, 2.9e-3), linear(19e-3, 2.8e-3)}, 0.9, 1.15},
+		{"no integer dot products", machine{linear(20e-3, 20e-3), linear(20e-3, 20e-3)}, 0.9, 1.2},
+	} {
+		p := newPlanner(32)
+		var plain, fixed, auto, slowest float64
+		for i := range all {
+			tr := &all[i]
+			ar := c.m.decode(tr, 1)
+			best := ar
+			for _, w := range tr.Widths {
+				best = min(best, c.m.decode(tr, w))
+			}
+			a := c.m.decodeAuto(tr, p)
+			plain, fixed, auto, slowest = plain+ar, fixed+best, auto+a, max(slowest, a/ar)
+		}
+		t.Logf("%s: %.2f times as fast as plain decoding, %.3f of the best widths, slowest answer %.2f of plain decoding's time",
+			c.name, plain/auto, fixed/auto, slowest)
+		if fixed/auto < c.best || slowest > c.worst {
+			t.Errorf("%s: %.3f of the best widths, slowest answer %.2f: want %.2f and %.2f", c.name, fixed/auto, slowest, c.best, c.worst)
+		}
+	}
+}
