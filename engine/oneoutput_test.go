@@ -70,14 +70,18 @@ func TestOneOutput(t *testing.T) {
 // TestRows holds the logits of passes of many rows, bit by bit, against those of
 // passes of one row.
 func TestRows(t *testing.T) {
-	const rows, start = 33, 50 // crosses a tile of attention
-	text := append(slices.Clone(goldens()[0].IDs), goldens()[0].AR...)[:start+rows]
+	const rows, start = 33, 240 // crosses a tile of attention
+	var text []int32
+	for _, g := range goldens() {
+		text = append(append(text, g.IDs...), g.AR...)
+	}
+	text = text[:start+rows]
 	for _, c := range []struct {
 		typ   string
 		cache gguf.Type
 	}{{"f32", gguf.F32}, {"bf16", gguf.F16}, {"q8_0", gguf.Q8_0}, {"q4_k_m", gguf.F16}, {"q6_k", gguf.Q8_0}} {
 		t.Run(c.typ+"/"+c.cache.String(), func(t *testing.T) {
-			d := newDecoder(t, demo(t, c.typ, ""), 2, engine.DecoderOptions{Context: 128, Cache: c.cache})
+			d := newDecoder(t, demo(t, c.typ, ""), 2, engine.DecoderOptions{Context: start + rows, Cache: c.cache})
 			var want [][]float32
 			for i := range text {
 				row, err := d.Eval(engine.AR, i, text[i:i+1])

@@ -36,13 +36,14 @@ var avx2 = simd{
 		gguf.BF16: {mulBF16x1AVX2, mulBF16x2AVX2},
 	},
 	vectors: vectors{
-		axpyRows: [...][4]axpyRows{
+		dot: dotAVX2, expSlice: expSliceAVX2, siluMul: siluMulAVX2, read: readAVX2,
+		keyDotsQ8_0: []keyDots{keyDotsQ8_0x1AVX2, keyDotsQ8_0x2AVX2, keyDotsQ8_0x3AVX2, keyDotsQ8_0x4AVX2, keyDotsQ8_0x5AVX2},
+		axpyRows: [...][]axpyRows{
 			gguf.F32:  {axpyRowsF32x1AVX2, axpyRowsF32x2AVX2, axpyRowsF32x3AVX2, axpyRowsF32x4AVX2},
 			gguf.F16:  {axpyRowsF16x1AVX2, axpyRowsF16x2AVX2, axpyRowsF16x3AVX2, axpyRowsF16x4AVX2},
-			gguf.BF16: {axpyRowsBF16x1AVX2, axpyRowsBF16x2AVX2, axpyRowsBF16x3AVX2, axpyRowsBF16x4AVX2},
+			gguf.Q8_0: {axpyRowsQ8_0x1AVX2, axpyRowsQ8_0x2AVX2},
 		},
-		dot: dotAVX2, dotF16: dotF16AVX2, axpy: axpyAVX2, axpyF16: axpyF16AVX2, expSlice: expSliceAVX2, siluMul: siluMulAVX2,
-		read: readAVX2,
+		softmax: softmaxAVX2, scaleAXPY: scaleAXPYAVX2,
 	},
 	multiply: multiplyAVX2,
 }
@@ -63,13 +64,14 @@ var avx512 = simd{
 		gguf.BF16: {mulBF16x1AVX512, mulBF16x2AVX512, mulBF16x3AVX512, mulBF16x4AVX512},
 	},
 	vectors: vectors{
-		axpyRows: [...][4]axpyRows{
-			gguf.F32:  {axpyRowsF32x1AVX512, axpyRowsF32x2AVX512, axpyRowsF32x3AVX512, axpyRowsF32x4AVX512},
-			gguf.F16:  {axpyRowsF16x1AVX512, axpyRowsF16x2AVX512, axpyRowsF16x3AVX512, axpyRowsF16x4AVX512},
-			gguf.BF16: {axpyRowsBF16x1AVX512, axpyRowsBF16x2AVX512, axpyRowsBF16x3AVX512, axpyRowsBF16x4AVX512},
+		dot: dotAVX512, expSlice: expSliceAVX512, siluMul: siluMulAVX512, read: readAVX512,
+		keyDotsQ8_0: []keyDots{keyDotsQ8_0x1AVX512, keyDotsQ8_0x2AVX512, keyDotsQ8_0x3AVX512, keyDotsQ8_0x4AVX512, keyDotsQ8_0x5AVX512},
+		axpyRows: [...][]axpyRows{
+			gguf.F32:  {axpyRowsF32x1AVX512, axpyRowsF32x2AVX512, axpyRowsF32x3AVX512, axpyRowsF32x4AVX512, axpyRowsF32x5AVX512, axpyRowsF32x6AVX512},
+			gguf.F16:  {axpyRowsF16x1AVX512, axpyRowsF16x2AVX512, axpyRowsF16x3AVX512, axpyRowsF16x4AVX512, axpyRowsF16x5AVX512, axpyRowsF16x6AVX512},
+			gguf.Q8_0: {axpyRowsQ8_0x1AVX512, axpyRowsQ8_0x2AVX512, axpyRowsQ8_0x3AVX512, axpyRowsQ8_0x4AVX512, axpyRowsQ8_0x5AVX512, axpyRowsQ8_0x6AVX512},
 		},
-		dot: dotAVX512, dotF16: dotF16AVX512, axpy: axpyAVX512, axpyF16: axpyF16AVX512, expSlice: expSliceAVX512, siluMul: siluMulAVX512,
-		read: readAVX512,
+		softmax: softmaxAVX512, scaleAXPY: scaleAXPYAVX512,
 	},
 	multiply: multiplyAVX512,
 }

@@ -23,12 +23,12 @@ func available() []*kernels {
 }
 
 var neon = vectors{
-	axpyRows: [...][4]axpyRows{
+	dot: dotNEON, expSlice: expSliceNEON, siluMul: siluMulNEON, read: readNEON,
+	axpyRows: [...][]axpyRows{
 		gguf.F32:  {axpyRowsF32x1NEON, axpyRowsF32x2NEON, axpyRowsF32x3NEON, axpyRowsF32x4NEON},
 		gguf.F16:  {axpyRowsF16x1NEON, axpyRowsF16x2NEON, axpyRowsF16x3NEON, axpyRowsF16x4NEON},
-		gguf.BF16: {axpyRowsBF16x1NEON, axpyRowsBF16x2NEON, axpyRowsBF16x3NEON, axpyRowsBF16x4NEON},
+		gguf.Q8_0: nil,
 	},
-	dot: dotNEON, dotF16: dotF16NEON, axpy: axpyNEON, axpyF16: axpyF16NEON, expSlice: expSliceNEON, siluMul: siluMulNEON, read: readNEON,
 }
 
 var mulFloatNEON = [...][3]mulFloat{

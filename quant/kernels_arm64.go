@@ -38,15 +38,6 @@ func mulBF16x3NEON(y *float32, yStride int, w *byte, wStride int, x *float32, xS
 func dotNEON(x *float32, y *float32, n int) float32
 
 //go:noescape
-func dotF16NEON(x *float32, y *uint16, n int) float32
-
-//go:noescape
-func axpyNEON(y *float32, x *float32, n int, a float32)
-
-//go:noescape
-func axpyF16NEON(y *float32, x *uint16, n int, a float32)
-
-//go:noescape
 func expSliceNEON(dst *float32, x *float32, n int, table *expConstants)
 
 //go:noescape
@@ -78,18 +69,6 @@ func axpyRowsF16x3NEON(y *float32, yStride int, p *float32, pStride int, v *byte
 
 //go:noescape
 func axpyRowsF16x4NEON(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
-
-//go:noescape
-func axpyRowsBF16x1NEON(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
-
-//go:noescape
-func axpyRowsBF16x2NEON(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
-
-//go:noescape
-func axpyRowsBF16x3NEON(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
-
-//go:noescape
-func axpyRowsBF16x4NEON(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
 
 //go:noescape
 func quantizeAct256DotProd(dst *act256, x *float32, n int)

@@ -1712,14 +1712,13 @@ TEXT ·dotNEON(SB), NOSPLIT, $0-28
 	WORD $0x6f00e403 // movi v3.2d, #0
 l91:
 	FLDPQ.P 32(R0), (F4, F5)
-	FLDPQ 0(R1), (F6, F7)
+	FLDPQ.P 32(R1), (F6, F7)
 	VFMLA V4.S4, V6.S4, V0.S4
 	VFMLA V5.S4, V7.S4, V1.S4
 	FLDPQ.P 32(R0), (F4, F5)
-	FLDPQ 32(R1), (F6, F7)
+	FLDPQ.P 32(R1), (F6, F7)
 	VFMLA V4.S4, V6.S4, V2.S4
 	VFMLA V5.S4, V7.S4, V3.S4
-	ADD $64, R1
 	SUBS $1, R2
 	BNE l91
 	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
@@ -1730,91 +1729,6 @@ l91:
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
 	FMOVS F0, ret+24(FP)
-	RET
-
-TEXT ·dotF16NEON(SB), NOSPLIT, $0-28
-	MOVD x+0(FP), R0
-	MOVD y+8(FP), R1
-	MOVD n+16(FP), R2
-	LSR $4, R2
-	WORD $0x6f00e400 // movi v0.2d, #0
-	WORD $0x6f00e401 // movi v1.2d, #0
-	WORD $0x6f00e402 // movi v2.2d, #0
-	WORD $0x6f00e403 // movi v3.2d, #0
-l92:
-	FLDPQ.P 32(R0), (F4, F5)
-	FMOVQ 0(R1), F6
-	WORD $0x4e2178c7 // fcvtl2 v7.4s, v6.8h
-	WORD $0x0e2178c6 // fcvtl v6.4s, v6.4h
-	VFMLA V4.S4, V6.S4, V0.S4
-	VFMLA V5.S4, V7.S4, V1.S4
-	FLDPQ.P 32(R0), (F4, F5)
-	FMOVQ 16(R1), F6
-	WORD $0x4e2178c7 // fcvtl2 v7.4s, v6.8h
-	WORD $0x0e2178c6 // fcvtl v6.4s, v6.4h
-	VFMLA V4.S4, V6.S4, V2.S4
-	VFMLA V5.S4, V7.S4, V3.S4
-	ADD $32, R1
-	SUBS $1, R2
-	BNE l92
-	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	WORD $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
-	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	VTRN2 V0.D2, V0.D2, V1.D2
-	VTRN1 V0.D2, V0.D2, V0.D2
-	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	WORD $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
-	FMOVS F0, ret+24(FP)
-	RET
-
-TEXT ·axpyNEON(SB), NOSPLIT, $0-28
-	MOVD y+0(FP), R0
-	MOVD x+8(FP), R1
-	MOVD n+16(FP), R2
-	FMOVS a+24(FP), F8
-	LSR $4, R2
-l93:
-	FLDPQ 0(R0), (F0, F1)
-	FLDPQ 0(R1), (F2, F3)
-	WORD $0x4f881040 // fmla v0.4s, v2.4s, v8.s[0]
-	WORD $0x4f881061 // fmla v1.4s, v3.4s, v8.s[0]
-	FSTPQ (F0, F1), 0(R0)
-	FLDPQ 32(R0), (F0, F1)
-	FLDPQ 32(R1), (F2, F3)
-	WORD $0x4f881040 // fmla v0.4s, v2.4s, v8.s[0]
-	WORD $0x4f881061 // fmla v1.4s, v3.4s, v8.s[0]
-	FSTPQ (F0, F1), 32(R0)
-	ADD $64, R0
-	ADD $64, R1
-	SUBS $1, R2
-	BNE l93
-	RET
-
-TEXT ·axpyF16NEON(SB), NOSPLIT, $0-28
-	MOVD y+0(FP), R0
-	MOVD x+8(FP), R1
-	MOVD n+16(FP), R2
-	FMOVS a+24(FP), F8
-	LSR $4, R2
-l94:
-	FLDPQ 0(R0), (F0, F1)
-	FMOVQ 0(R1), F2
-	WORD $0x4e217843 // fcvtl2 v3.4s, v2.8h
-	WORD $0x0e217842 // fcvtl v2.4s, v2.4h
-	WORD $0x4f881040 // fmla v0.4s, v2.4s, v8.s[0]
-	WORD $0x4f881061 // fmla v1.4s, v3.4s, v8.s[0]
-	FSTPQ (F0, F1), 0(R0)
-	FLDPQ 32(R0), (F0, F1)
-	FMOVQ 16(R1), F2
-	WORD $0x4e217843 // fcvtl2 v3.4s, v2.8h
-	WORD $0x0e217842 // fcvtl v2.4s, v2.4h
-	WORD $0x4f881040 // fmla v0.4s, v2.4s, v8.s[0]
-	WORD $0x4f881061 // fmla v1.4s, v3.4s, v8.s[0]
-	FSTPQ (F0, F1), 32(R0)
-	ADD $64, R0
-	ADD $32, R1
-	SUBS $1, R2
-	BNE l94
 	RET
 
 TEXT ·expSliceNEON(SB), NOSPLIT, $0-32
@@ -1835,7 +1749,7 @@ TEXT ·expSliceNEON(SB), NOSPLIT, $0-32
 	VLD1R.P 4(R3), [V26.S4]
 	VLD1R.P 4(R3), [V27.S4]
 	LSR $4, R2
-l95:
+l92:
 	FLDPQ.P 32(R1), (F0, F1)
 	FLDPQ.P 32(R1), (F2, F3)
 	WORD $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
@@ -1957,7 +1871,7 @@ l95:
 	FSTPQ.P (F0, F1), 32(R0)
 	FSTPQ.P (F2, F3), 32(R0)
 	SUBS $1, R2
-	BNE l95
+	BNE l92
 	RET
 
 TEXT ·siluMulNEON(SB), NOSPLIT, $0-40
@@ -1979,7 +1893,7 @@ TEXT ·siluMulNEON(SB), NOSPLIT, $0-40
 	VLD1R.P 4(R4), [V26.S4]
 	VLD1R.P 4(R4), [V27.S4]
 	LSR $4, R3
-l96:
+l93:
 	FLDPQ 0(R1), (F0, F1)
 	FLDPQ 32(R1), (F2, F3)
 	WORD $0x6ea0f800 // fneg v0.4s, v0.4s
@@ -2121,20 +2035,20 @@ l96:
 	WORD $0x6e27dc63 // fmul v3.4s, v3.4s, v7.4s
 	FSTPQ.P (F2, F3), 32(R0)
 	SUBS $1, R3
-	BNE l96
+	BNE l93
 	RET
 
 TEXT ·readNEON(SB), NOSPLIT, $0-16
 	MOVD p+0(FP), R0
 	MOVD n+8(FP), R1
 	LSR $7, R1
-l97:
+l94:
 	FLDPQ.P 32(R0), (F0, F1)
 	FLDPQ.P 32(R0), (F2, F3)
 	FLDPQ.P 32(R0), (F4, F5)
 	FLDPQ.P 32(R0), (F6, F7)
 	SUBS $1, R1
-	BNE l97
+	BNE l94
 	RET
 
 TEXT ·axpyRowsF32x1NEON(SB), NOSPLIT, $0-64
@@ -2144,9 +2058,9 @@ TEXT ·axpyRowsF32x1NEON(SB), NOSPLIT, $0-64
 	MOVD v+32(FP), R3
 	MOVD vStride+40(FP), R2
 	MOVD width+56(FP), R4
-l98:
+l95:
 	CMP $64, R4
-	BLT l99
+	BLT l96
 	FLDPQ 0(R7), (F0, F1)
 	FLDPQ 32(R7), (F2, F3)
 	FLDPQ 64(R7), (F4, F5)
@@ -2158,7 +2072,7 @@ l98:
 	MOVD p+16(FP), R11
 	MOVD rows+48(FP), R5
 	MOVD R3, R6
-l100:
+l97:
 	FMOVS.P 4(R11), F18
 	FLDPQ 0(R6), (F16, F17)
 	WORD $0x4f921200 // fmla v0.4s, v16.4s, v18.s[0]
@@ -2186,7 +2100,7 @@ l100:
 	WORD $0x4f92122f // fmla v15.4s, v17.4s, v18.s[0]
 	ADD R2, R6
 	SUBS $1, R5
-	BNE l100
+	BNE l97
 	FSTPQ (F0, F1), 0(R7)
 	FSTPQ (F2, F3), 32(R7)
 	FSTPQ (F4, F5), 64(R7)
@@ -2198,11 +2112,11 @@ l100:
 	ADD $256, R7
 	ADD $256, R3
 	SUB $64, R4
-	B l98
-l99:
-l101:
+	B l95
+l96:
+l98:
 	CMP $32, R4
-	BLT l102
+	BLT l99
 	FLDPQ 0(R7), (F0, F1)
 	FLDPQ 32(R7), (F2, F3)
 	FLDPQ 64(R7), (F4, F5)
@@ -2210,7 +2124,7 @@ l101:
 	MOVD p+16(FP), R11
 	MOVD rows+48(FP), R5
 	MOVD R3, R6
-l103:
+l100:
 	FMOVS.P 4(R11), F10
 	FLDPQ 0(R6), (F8, F9)
 	WORD $0x4f8a1100 // fmla v0.4s, v8.4s, v10.s[0]
@@ -2226,7 +2140,7 @@ l103:
 	WORD $0x4f8a1127 // fmla v7.4s, v9.4s, v10.s[0]
 	ADD R2, R6
 	SUBS $1, R5
-	BNE l103
+	BNE l100
 	FSTPQ (F0, F1), 0(R7)
 	FSTPQ (F2, F3), 32(R7)
 	FSTPQ (F4, F5), 64(R7)
@@ -2234,17 +2148,17 @@ l103:
 	ADD $128, R7
 	ADD $128, R3
 	SUB $32, R4
-	B l101
-l102:
-l104:
+	B l98
+l99:
+l101:
 	CMP $16, R4
-	BLT l105
+	BLT l102
 	FLDPQ 0(R7), (F0, F1)
 	FLDPQ 32(R7), (F2, F3)
 	MOVD p+16(FP), R11
 	MOVD rows+48(FP), R5
 	MOVD R3, R6
-l106:
+l103:
 	FMOVS.P 4(R11), F6
 	FLDPQ 0(R6), (F4, F5)
 	WORD $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
@@ -2254,14 +2168,14 @@ l106:
 	WORD $0x4f8610a3 // fmla v3.4s, v5.4s, v6.s[0]
 	ADD R2, R6
 	SUBS $1, R5
-	BNE l106
+	BNE l103
 	FSTPQ (F0, F1), 0(R7)
 	FSTPQ (F2, F3), 32(R7)
 	ADD $64, R7
 	ADD $64, R3
 	SUB $16, R4
-	B l104
-l105:
+	B l101
+l102:
 	RET
 
 TEXT ·axpyRowsF32x2NEON(SB), NOSPLIT, $0-64
@@ -2272,9 +2186,9 @@ TEXT ·axpyRowsF32x2NEON(SB), NOSPLIT, $0-64
 	MOVD vStride+40(FP), R2
 	MOVD width+56(FP), R4
 	ADD R0, R7, R8
-l107:
+l104:
 	CMP $32, R4
-	BLT l108
+	BLT l105
 	FLDPQ 0(R7), (F0, F1)
 	FLDPQ 32(R7), (F2, F3)
 	FLDPQ 64(R7), (F4, F5)
@@ -2287,7 +2201,7 @@ l107:
 	ADD R1, R11, R12
 	MOVD rows+48(FP), R5
 	MOVD R3, R6
-l109:
+l106:
 	FMOVS.P 4(R11), F18
 	FMOVS.P 4(R12), F19
 	FLDPQ 0(R6), (F16, F17)
@@ -2312,7 +2226,7 @@ l109:
 	WORD $0x4f93122f // fmla v15.4s, v17.4s, v19.s[0]
 	ADD R2, R6
 	SUBS $1, R5
-	BNE l109
+	BNE l106
 	FSTPQ (F0, F1), 0(R7)
 	FSTPQ (F2, F3), 32(R7)
 	FSTPQ (F4, F5), 64(R7)
@@ -2325,11 +2239,11 @@ l109:
 	ADD $128, R8
 	ADD $128, R3
 	SUB $32, R4
-	B l107
-l108:
-l110:
+	B l104
+l105:
+l107:
 	CMP $16, R4
-	BLT l111
+	BLT l108
 	FLDPQ 0(R7), (F0, F1)
 	FLDPQ 32(R7), (F2, F3)
 	FLDPQ 0(R8), (F4, F5)
@@ -2338,7 +2252,7 @@ l110:
 	ADD R1, R11, R12
 	MOVD rows+48(FP), R5
 	MOVD R3, R6
-l112:
+l109:
 	FMOVS.P 4(R11), F10
 	FMOVS.P 4(R12), F11
 	FLDPQ 0(R6), (F8, F9)
@@ -2353,7 +2267,7 @@ l112:
 	WORD $0x4f8b1127 // fmla v7.4s, v9.4s, v11.s[0]
 	ADD R2, R6
 	SUBS $1, R5
-	BNE l112
+	BNE l109
 	FSTPQ (F0, F1), 0(R7)
 	FSTPQ (F2, F3), 32(R7)
 	FSTPQ (F4, F5), 0(R8)
@@ -2362,8 +2276,8 @@ l112:
 	ADD $64, R8
 	ADD $64, R3
 	SUB $16, R4
-	B l110
-l111:
+	B l107
+l108:
 	RET
 
 TEXT ·axpyRowsF32x3NEON(SB), NOSPLIT, $0-64
@@ -2375,9 +2289,9 @@ TEXT ·axpyRowsF32x3NEON(SB), NOSPLIT, $0-64
 	MOVD width+56(FP), R4
 	ADD R0, R7, R8
 	ADD R0, R8, R9
-l113:
+l110:
 	CMP $16, R4
-	BLT l114
+	BLT l111
 	FLDPQ 0(R7), (F0, F1)
 	FLDPQ 32(R7), (F2, F3)
 	FLDPQ 0(R8), (F4, F5)
@@ -2389,7 +2303,7 @@ l113:
 	ADD R1, R12, R13
 	MOVD rows+48(FP), R5
 	MOVD R3, R6
-l115:
+l112:
 	FMOVS.P 4(R11), F14
 	FMOVS.P 4(R12), F15
 	FMOVS.P 4(R13), F16
@@ -2409,7 +2323,7 @@ l115:
 	WORD $0x4f9011ab // fmla v11.4s, v13.4s, v16.s[0]
 	ADD R2, R6
 	SUBS $1, R5
-	BNE l115
+	BNE l112
 	FSTPQ (F0, F1), 0(R7)
 	FSTPQ (F2, F3), 32(R7)
 	FSTPQ (F4, F5), 0(R8)
@@ -2421,8 +2335,8 @@ l115:
 	ADD $64, R9
 	ADD $64, R3
 	SUB $16, R4
-	B l113
-l114:
+	B l110
+l111:
 	RET
 
 TEXT ·axpyRowsF32x4NEON(SB), NOSPLIT, $0-64
@@ -2435,9 +2349,9 @@ TEXT ·axpyRowsF32x4NEON(SB), NOSPLIT, $0-64
 	ADD R0, R7, R8
 	ADD R0, R8, R9
 	ADD R0, R9, R10
-l116:
+l113:
 	CMP $16, R4
-	BLT l117
+	BLT l114
 	FLDPQ 0(R7), (F0, F1)
 	FLDPQ 32(R7), (F2, F3)
 	FLDPQ 0(R8), (F4, F5)
@@ -2452,7 +2366,7 @@ l116:
 	ADD R1, R13, R14
 	MOVD rows+48(FP), R5
 	MOVD R3, R6
-l118:
+l115:
 	FMOVS.P 4(R11), F18
 	FMOVS.P 4(R12), F19
 	FMOVS.P 4(R13), F20
@@ -2477,7 +2391,7 @@ l118:
 	WORD $0x4f95122f // fmla v15.4s, v17.4s, v21.s[0]
 	ADD R2, R6
 	SUBS $1, R5
-	BNE l118
+	BNE l115
 	FSTPQ (F0, F1), 0(R7)
 	FSTPQ (F2, F3), 32(R7)
 	FSTPQ (F4, F5), 0(R8)
@@ -2492,8 +2406,8 @@ l118:
 	ADD $64, R10
 	ADD $64, R3
 	SUB $16, R4
-	B l116
-l117:
+	B l113
+l114:
 	RET
 
 TEXT ·axpyRowsF16x1NEON(SB), NOSPLIT, $0-64
@@ -2503,9 +2417,9 @@ TEXT ·axpyRowsF16x1NEON(SB), NOSPLIT, $0-64
 	MOVD v+32(FP), R3
 	MOVD vStride+40(FP), R2
 	MOVD width+56(FP), R4
-l119:
+l116:
 	CMP $64, R4
-	BLT l120
+	BLT l117
 	FLDPQ 0(R7), (F0, F1)
 	FLDPQ 32(R7), (F2, F3)
 	FLDPQ 64(R7), (F4, F5)
@@ -2517,7 +2431,7 @@ l119:
 	MOVD p+16(FP), R11
 	MOVD rows+48(FP), R5
 	MOVD R3, R6
-l121:
+l118:
 	FMOVS.P 4(R11), F18
 	FMOVQ 0(R6), F16
 	WORD $0x4e217a11 // fcvtl2 v17.4s, v16.8h
@@ -2561,7 +2475,7 @@ l121:
 	WORD $0x4f92122f // fmla v15.4s, v17.4s, v18.s[0]
 	ADD R2, R6
 	SUBS $1, R5
-	BNE l121
+	BNE l118
 	FSTPQ (F0, F1), 0(R7)
 	FSTPQ (F2, F3), 32(R7)
 	FSTPQ (F4, F5), 64(R7)
@@ -2573,11 +2487,11 @@ l121:
 	ADD $256, R7
 	ADD $128, R3
 	SUB $64, R4
-	B l119
-l120:
-l122:
+	B l116
+l117:
+l119:
 	CMP $32, R4
-	BLT l123
+	BLT l120
 	FLDPQ 0(R7), (F0, F1)
 	FLDPQ 32(R7), (F2, F3)
 	FLDPQ 64(R7), (F4, F5)
@@ -2585,7 +2499,7 @@ l122:
 	MOVD p+16(FP), R11
 	MOVD rows+48(FP), R5
 	MOVD R3, R6
-l124:
+l121:
 	FMOVS.P 4(R11), F10
 	FMOVQ 0(R6), F8
 	WORD $0x4e217909 // fcvtl2 v9.4s, v8.8h
@@ -2609,7 +2523,7 @@ l124:
 	WORD $0x4f8a1127 // fmla v7.4s, v9.4s, v10.s[0]
 	ADD R2, R6
 	SUBS $1, R5
-	BNE l124
+	BNE l121
 	FSTPQ (F0, F1), 0(R7)
 	FSTPQ (F2, F3), 32(R7)
 	FSTPQ (F4, F5), 64(R7)
@@ -2617,17 +2531,17 @@ l124:
 	ADD $128, R7
 	ADD $64, R3
 	SUB $32, R4
-	B l122
-l123:
-l125:
+	B l119
+l120:
+l122:
 	CMP $16, R4
-	BLT l126
+	BLT l123
 	FLDPQ 0(R7), (F0, F1)
 	FLDPQ 32(R7), (F2, F3)
 	MOVD p+16(FP), R11
 	MOVD rows+48(FP), R5
 	MOVD R3, R6
-l127:
+l124:
 	FMOVS.P 4(R11), F6
 	FMOVQ 0(R6), F4
 	WORD $0x4e217885 // fcvtl2 v5.4s, v4.8h
@@ -2641,14 +2555,14 @@ l127:
 	WORD $0x4f8610a3 // fmla v3.4s, v5.4s, v6.s[0]
 	ADD R2, R6
 	SUBS $1, R5
-	BNE l127
+	BNE l124
 	FSTPQ (F0, F1), 0(R7)
 	FSTPQ (F2, F3), 32(R7)
 	ADD $64, R7
 	ADD $32, R3
 	SUB $16, R4
-	B l125
-l126:
+	B l122
+l123:
 	RET
 
 TEXT ·axpyRowsF16x2NEON(SB), NOSPLIT, $0-64
@@ -2659,9 +2573,9 @@ TEXT ·axpyRowsF16x2NEON(SB), NOSPLIT, $0-64
 	MOVD vStride+40(FP), R2
 	MOVD width+56(FP), R4
 	ADD R0, R7, R8
-l128:
+l125:
 	CMP $32, R4
-	BLT l129
+	BLT l126
 	FLDPQ 0(R7), (F0, F1)
 	FLDPQ 32(R7), (F2, F3)
 	FLDPQ 64(R7), (F4, F5)
@@ -2674,7 +2588,7 @@ l128:
 	ADD R1, R11, R12
 	MOVD rows+48(FP), R5
 	MOVD R3, R6
-l130:
+l127:
 	FMOVS.P 4(R11), F18
 	FMOVS.P 4(R12), F19
 	FMOVQ 0(R6), F16
@@ -2707,7 +2621,7 @@ l130:
 	WORD $0x4f93122f // fmla v15.4s, v17.4s, v19.s[0]
 	ADD R2, R6
 	SUBS $1, R5
-	BNE l130
+	BNE l127
 	FSTPQ (F0, F1), 0(R7)
 	FSTPQ (F2, F3), 32(R7)
 	FSTPQ (F4, F5), 64(R7)
@@ -2720,11 +2634,11 @@ l130:
 	ADD $128, R8
 	ADD $64, R3
 	SUB $32, R4
-	B l128
-l129:
-l131:
+	B l125
+l126:
+l128:
 	CMP $16, R4
-	BLT l132
+	BLT l129
 	FLDPQ 0(R7), (F0, F1)
 	FLDPQ 32(R7), (F2, F3)
 	FLDPQ 0(R8), (F4, F5)
@@ -2733,7 +2647,7 @@ l131:
 	ADD R1, R11, R12
 	MOVD rows+48(FP), R5
 	MOVD R3, R6
-l133:
+l130:
 	FMOVS.P 4(R11), F10
 	FMOVS.P 4(R12), F11
 	FMOVQ 0(R6), F8
@@ -2752,7 +2666,7 @@ l133:
 	WORD $0x4f8b1127 // fmla v7.4s, v9.4s, v11.s[0]
 	ADD R2, R6
 	SUBS $1, R5
-	BNE l133
+	BNE l130
 	FSTPQ (F0, F1), 0(R7)
 	FSTPQ (F2, F3), 32(R7)
 	FSTPQ (F4, F5), 0(R8)
@@ -2761,8 +2675,8 @@ l133:
 	ADD $64, R8
 	ADD $32, R3
 	SUB $16, R4
-	B l131
-l132:
+	B l128
+l129:
 	RET
 
 TEXT ·axpyRowsF16x3NEON(SB), NOSPLIT, $0-64
@@ -2774,9 +2688,9 @@ TEXT ·axpyRowsF16x3NEON(SB), NOSPLIT, $0-64
 	MOVD width+56(FP), R4
 	ADD R0, R7, R8
 	ADD R0, R8, R9
-l134:
+l131:
 	CMP $16, R4
-	BLT l135
+	BLT l132
 	FLDPQ 0(R7), (F0, F1)
 	FLDPQ 32(R7), (F2, F3)
 	FLDPQ 0(R8), (F4, F5)
@@ -2788,7 +2702,7 @@ l134:
 	ADD R1, R12, R13
 	MOVD rows+48(FP), R5
 	MOVD R3, R6
-l136:
+l133:
 	FMOVS.P 4(R11), F14
 	FMOVS.P 4(R12), F15
 	FMOVS.P 4(R13), F16
@@ -2812,7 +2726,7 @@ l136:
 	WORD $0x4f9011ab // fmla v11.4s, v13.4s, v16.s[0]
 	ADD R2, R6
 	SUBS $1, R5
-	BNE l136
+	BNE l133
 	FSTPQ (F0, F1), 0(R7)
 	FSTPQ (F2, F3), 32(R7)
 	FSTPQ (F4, F5), 0(R8)
@@ -2824,8 +2738,8 @@ l136:
 	ADD $64, R9
 	ADD $32, R3
 	SUB $16, R4
-	B l134
-l135:
+	B l131
+l132:
 	RET
 
 TEXT ·axpyRowsF16x4NEON(SB), NOSPLIT, $0-64
@@ -2838,9 +2752,9 @@ TEXT ·axpyRowsF16x4NEON(SB), NOSPLIT, $0-64
 	ADD R0, R7, R8
 	ADD R0, R8, R9
 	ADD R0, R9, R10
-l137:
+l134:
 	CMP $16, R4
-	BLT l138
+	BLT l135
 	FLDPQ 0(R7), (F0, F1)
 	FLDPQ 32(R7), (F2, F3)
 	FLDPQ 0(R8), (F4, F5)
@@ -2855,7 +2769,7 @@ l137:
 	ADD R1, R13, R14
 	MOVD rows+48(FP), R5
 	MOVD R3, R6
-l139:
+l136:
 	FMOVS.P 4(R11), F18
 	FMOVS.P 4(R12), F19
 	FMOVS.P 4(R13), F20
@@ -2884,7 +2798,7 @@ l139:
 	WORD $0x4f95122f // fmla v15.4s, v17.4s, v21.s[0]
 	ADD R2, R6
 	SUBS $1, R5
-	BNE l139
+	BNE l136
 	FSTPQ (F0, F1), 0(R7)
 	FSTPQ (F2, F3), 32(R7)
 	FSTPQ (F4, F5), 0(R8)
@@ -2899,413 +2813,6 @@ l139:
 	ADD $64, R10
 	ADD $32, R3
 	SUB $16, R4
-	B l137
-l138:
-	RET
-
-TEXT ·axpyRowsBF16x1NEON(SB), NOSPLIT, $0-64
-	MOVD y+0(FP), R7
-	MOVD yStride+8(FP), R0
-	MOVD pStride+24(FP), R1
-	MOVD v+32(FP), R3
-	MOVD vStride+40(FP), R2
-	MOVD width+56(FP), R4
-l140:
-	CMP $64, R4
-	BLT l141
-	FLDPQ 0(R7), (F0, F1)
-	FLDPQ 32(R7), (F2, F3)
-	FLDPQ 64(R7), (F4, F5)
-	FLDPQ 96(R7), (F6, F7)
-	FLDPQ 128(R7), (F8, F9)
-	FLDPQ 160(R7), (F10, F11)
-	FLDPQ 192(R7), (F12, F13)
-	FLDPQ 224(R7), (F14, F15)
-	MOVD p+16(FP), R11
-	MOVD rows+48(FP), R5
-	MOVD R3, R6
-l142:
-	FMOVS.P 4(R11), F18
-	FMOVQ 0(R6), F16
-	WORD $0x6e613a11 // shll2 v17.4s, v16.8h, #16
-	WORD $0x2e613a10 // shll v16.4s, v16.4h, #16
-	WORD $0x4f921200 // fmla v0.4s, v16.4s, v18.s[0]
-	WORD $0x4f921221 // fmla v1.4s, v17.4s, v18.s[0]
-	FMOVQ 16(R6), F16
-	WORD $0x6e613a11 // shll2 v17.4s, v16.8h, #16
-	WORD $0x2e613a10 // shll v16.4s, v16.4h, #16
-	WORD $0x4f921202 // fmla v2.4s, v16.4s, v18.s[0]
-	WORD $0x4f921223 // fmla v3.4s, v17.4s, v18.s[0]
-	FMOVQ 32(R6), F16
-	WORD $0x6e613a11 // shll2 v17.4s, v16.8h, #16
-	WORD $0x2e613a10 // shll v16.4s, v16.4h, #16
-	WORD $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
-	WORD $0x4f921225 // fmla v5.4s, v17.4s, v18.s[0]
-	FMOVQ 48(R6), F16
-	WORD $0x6e613a11 // shll2 v17.4s, v16.8h, #16
-	WORD $0x2e613a10 // shll v16.4s, v16.4h, #16
-	WORD $0x4f921206 // fmla v6.4s, v16.4s, v18.s[0]
-	WORD $0x4f921227 // fmla v7.4s, v17.4s, v18.s[0]
-	FMOVQ 64(R6), F16
-	WORD $0x6e613a11 // shll2 v17.4s, v16.8h, #16
-	WORD $0x2e613a10 // shll v16.4s, v16.4h, #16
-	WORD $0x4f921208 // fmla v8.4s, v16.4s, v18.s[0]
-	WORD $0x4f921229 // fmla v9.4s, v17.4s, v18.s[0]
-	FMOVQ 80(R6), F16
-	WORD $0x6e613a11 // shll2 v17.4s, v16.8h, #16
-	WORD $0x2e613a10 // shll v16.4s, v16.4h, #16
-	WORD $0x4f92120a // fmla v10.4s, v16.4s, v18.s[0]
-	WORD $0x4f92122b // fmla v11.4s, v17.4s, v18.s[0]
-	FMOVQ 96(R6), F16
-	WORD $0x6e613a11 // shll2 v17.4s, v16.8h, #16
-	WORD $0x2e613a10 // shll v16.4s, v16.4h, #16
-	WORD $0x4f92120c // fmla v12.4s, v16.4s, v18.s[0]
-	WORD $0x4f92122d // fmla v13.4s, v17.4s, v18.s[0]
-	FMOVQ 112(R6), F16
-	WORD $0x6e613a11 // shll2 v17.4s, v16.8h, #16
-	WORD $0x2e613a10 // shll v16.4s, v16.4h, #16
-	WORD $0x4f92120e // fmla v14.4s, v16.4s, v18.s[0]
-	WORD $0x4f92122f // fmla v15.4s, v17.4s, v18.s[0]
-	ADD R2, R6
-	SUBS $1, R5
-	BNE l142
-	FSTPQ (F0, F1), 0(R7)
-	FSTPQ (F2, F3), 32(R7)
-	FSTPQ (F4, F5), 64(R7)
-	FSTPQ (F6, F7), 96(R7)
-	FSTPQ (F8, F9), 128(R7)
-	FSTPQ (F10, F11), 160(R7)
-	FSTPQ (F12, F13), 192(R7)
-	FSTPQ (F14, F15), 224(R7)
-	ADD $256, R7
-	ADD $128, R3
-	SUB $64, R4
-	B l140
-l141:
-l143:
-	CMP $32, R4
-	BLT l144
-	FLDPQ 0(R7), (F0, F1)
-	FLDPQ 32(R7), (F2, F3)
-	FLDPQ 64(R7), (F4, F5)
-	FLDPQ 96(R7), (F6, F7)
-	MOVD p+16(FP), R11
-	MOVD rows+48(FP), R5
-	MOVD R3, R6
-l145:
-	FMOVS.P 4(R11), F10
-	FMOVQ 0(R6), F8
-	WORD $0x6e613909 // shll2 v9.4s, v8.8h, #16
-	WORD $0x2e613908 // shll v8.4s, v8.4h, #16
-	WORD $0x4f8a1100 // fmla v0.4s, v8.4s, v10.s[0]
-	WORD $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
-	FMOVQ 16(R6), F8
-	WORD $0x6e613909 // shll2 v9.4s, v8.8h, #16
-	WORD $0x2e613908 // shll v8.4s, v8.4h, #16
-	WORD $0x4f8a1102 // fmla v2.4s, v8.4s, v10.s[0]
-	WORD $0x4f8a1123 // fmla v3.4s, v9.4s, v10.s[0]
-	FMOVQ 32(R6), F8
-	WORD $0x6e613909 // shll2 v9.4s, v8.8h, #16
-	WORD $0x2e613908 // shll v8.4s, v8.4h, #16
-	WORD $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
-	WORD $0x4f8a1125 // fmla v5.4s, v9.4s, v10.s[0]
-	FMOVQ 48(R6), F8
-	WORD $0x6e613909 // shll2 v9.4s, v8.8h, #16
-	WORD $0x2e613908 // shll v8.4s, v8.4h, #16
-	WORD $0x4f8a1106 // fmla v6.4s, v8.4s, v10.s[0]
-	WORD $0x4f8a1127 // fmla v7.4s, v9.4s, v10.s[0]
-	ADD R2, R6
-	SUBS $1, R5
-	BNE l145
-	FSTPQ (F0, F1), 0(R7)
-	FSTPQ (F2, F3), 32(R7)
-	FSTPQ (F4, F5), 64(R7)
-	FSTPQ (F6, F7), 96(R7)
-	ADD $128, R7
-	ADD $64, R3
-	SUB $32, R4
-	B l143
-l144:
-l146:
-	CMP $16, R4
-	BLT l147
-	FLDPQ 0(R7), (F0, F1)
-	FLDPQ 32(R7), (F2, F3)
-	MOVD p+16(FP), R11
-	MOVD rows+48(FP), R5
-	MOVD R3, R6
-l148:
-	FMOVS.P 4(R11), F6
-	FMOVQ 0(R6), F4
-	WORD $0x6e613885 // shll2 v5.4s, v4.8h, #16
-	WORD $0x2e613884 // shll v4.4s, v4.4h, #16
-	WORD $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
-	WORD $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
-	FMOVQ 16(R6), F4
-	WORD $0x6e613885 // shll2 v5.4s, v4.8h, #16
-	WORD $0x2e613884 // shll v4.4s, v4.4h, #16
-	WORD $0x4f861082 // fmla v2.4s, v4.4s, v6.s[0]
-	WORD $0x4f8610a3 // fmla v3.4s, v5.4s, v6.s[0]
-	ADD R2, R6
-	SUBS $1, R5
-	BNE l148
-	FSTPQ (F0, F1), 0(R7)
-	FSTPQ (F2, F3), 32(R7)
-	ADD $64, R7
-	ADD $32, R3
-	SUB $16, R4
-	B l146
-l147:
-	RET
-
-TEXT ·axpyRowsBF16x2NEON(SB), NOSPLIT, $0-64
-	MOVD y+0(FP), R7
-	MOVD yStride+8(FP), R0
-	MOVD pStride+24(FP), R1
-	MOVD v+32(FP), R3
-	MOVD vStride+40(FP), R2
-	MOVD width+56(FP), R4
-	ADD R0, R7, R8
-l149:
-	CMP $32, R4
-	BLT l150
-	FLDPQ 0(R7), (F0, F1)
-	FLDPQ 32(R7), (F2, F3)
-	FLDPQ 64(R7), (F4, F5)
-	FLDPQ 96(R7), (F6, F7)
-	FLDPQ 0(R8), (F8, F9)
-	FLDPQ 32(R8), (F10, F11)
-	FLDPQ 64(R8), (F12, F13)
-	FLDPQ 96(R8), (F14, F15)
-	MOVD p+16(FP), R11
-	ADD R1, R11, R12
-	MOVD rows+48(FP), R5
-	MOVD R3, R6
-l151:
-	FMOVS.P 4(R11), F18
-	FMOVS.P 4(R12), F19
-	FMOVQ 0(R6), F16
-	WORD $0x6e613a11 // shll2 v17.4s, v16.8h, #16
-	WORD $0x2e613a10 // shll v16.4s, v16.4h, #16
-	WORD $0x4f921200 // fmla v0.4s, v16.4s, v18.s[0]
-	WORD $0x4f921221 // fmla v1.4s, v17.4s, v18.s[0]
-	WORD $0x4f931208 // fmla v8.4s, v16.4s, v19.s[0]
-	WORD $0x4f931229 // fmla v9.4s, v17.4s, v19.s[0]
-	FMOVQ 16(R6), F16
-	WORD $0x6e613a11 // shll2 v17.4s, v16.8h, #16
-	WORD $0x2e613a10 // shll v16.4s, v16.4h, #16
-	WORD $0x4f921202 // fmla v2.4s, v16.4s, v18.s[0]
-	WORD $0x4f921223 // fmla v3.4s, v17.4s, v18.s[0]
-	WORD $0x4f93120a // fmla v10.4s, v16.4s, v19.s[0]
-	WORD $0x4f93122b // fmla v11.4s, v17.4s, v19.s[0]
-	FMOVQ 32(R6), F16
-	WORD $0x6e613a11 // shll2 v17.4s, v16.8h, #16
-	WORD $0x2e613a10 // shll v16.4s, v16.4h, #16
-	WORD $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
-	WORD $0x4f921225 // fmla v5.4s, v17.4s, v18.s[0]
-	WORD $0x4f93120c // fmla v12.4s, v16.4s, v19.s[0]
-	WORD $0x4f93122d // fmla v13.4s, v17.4s, v19.s[0]
-	FMOVQ 48(R6), F16
-	WORD $0x6e613a11 // shll2 v17.4s, v16.8h, #16
-	WORD $0x2e613a10 // shll v16.4s, v16.4h, #16
-	WORD $0x4f921206 // fmla v6.4s, v16.4s, v18.s[0]
-	WORD $0x4f921227 // fmla v7.4s, v17.4s, v18.s[0]
-	WORD $0x4f93120e // fmla v14.4s, v16.4s, v19.s[0]
-	WORD $0x4f93122f // fmla v15.4s, v17.4s, v19.s[0]
-	ADD R2, R6
-	SUBS $1, R5
-	BNE l151
-	FSTPQ (F0, F1), 0(R7)
-	FSTPQ (F2, F3), 32(R7)
-	FSTPQ (F4, F5), 64(R7)
-	FSTPQ (F6, F7), 96(R7)
-	FSTPQ (F8, F9), 0(R8)
-	FSTPQ (F10, F11), 32(R8)
-	FSTPQ (F12, F13), 64(R8)
-	FSTPQ (F14, F15), 96(R8)
-	ADD $128, R7
-	ADD $128, R8
-	ADD $64, R3
-	SUB $32, R4
-	B l149
-l150:
-l152:
-	CMP $16, R4
-	BLT l153
-	FLDPQ 0(R7), (F0, F1)
-	FLDPQ 32(R7), (F2, F3)
-	FLDPQ 0(R8), (F4, F5)
-	FLDPQ 32(R8), (F6, F7)
-	MOVD p+16(FP), R11
-	ADD R1, R11, R12
-	MOVD rows+48(FP), R5
-	MOVD R3, R6
-l154:
-	FMOVS.P 4(R11), F10
-	FMOVS.P 4(R12), F11
-	FMOVQ 0(R6), F8
-	WORD $0x6e613909 // shll2 v9.4s, v8.8h, #16
-	WORD $0x2e613908 // shll v8.4s, v8.4h, #16
-	WORD $0x4f8a1100 // fmla v0.4s, v8.4s, v10.s[0]
-	WORD $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
-	WORD $0x4f8b1104 // fmla v4.4s, v8.4s, v11.s[0]
-	WORD $0x4f8b1125 // fmla v5.4s, v9.4s, v11.s[0]
-	FMOVQ 16(R6), F8
-	WORD $0x6e613909 // shll2 v9.4s, v8.8h, #16
-	WORD $0x2e613908 // shll v8.4s, v8.4h, #16
-	WORD $0x4f8a1102 // fmla v2.4s, v8.4s, v10.s[0]
-	WORD $0x4f8a1123 // fmla v3.4s, v9.4s, v10.s[0]
-	WORD $0x4f8b1106 // fmla v6.4s, v8.4s, v11.s[0]
-	WORD $0x4f8b1127 // fmla v7.4s, v9.4s, v11.s[0]
-	ADD R2, R6
-	SUBS $1, R5
-	BNE l154
-	FSTPQ (F0, F1), 0(R7)
-	FSTPQ (F2, F3), 32(R7)
-	FSTPQ (F4, F5), 0(R8)
-	FSTPQ (F6, F7), 32(R8)
-	ADD $64, R7
-	ADD $64, R8
-	ADD $32, R3
-	SUB $16, R4
-	B l152
-l153:
-	RET
-
-TEXT ·axpyRowsBF16x3NEON(SB), NOSPLIT, $0-64
-	MOVD y+0(FP), R7
-	MOVD yStride+8(FP), R0
-	MOVD pStride+24(FP), R1
-	MOVD v+32(FP), R3
-	MOVD vStride+40(FP), R2
-	MOVD width+56(FP), R4
-	ADD R0, R7, R8
-	ADD R0, R8, R9
-l155:
-	CMP $16, R4
-	BLT l156
-	FLDPQ 0(R7), (F0, F1)
-	FLDPQ 32(R7), (F2, F3)
-	FLDPQ 0(R8), (F4, F5)
-	FLDPQ 32(R8), (F6, F7)
-	FLDPQ 0(R9), (F8, F9)
-	FLDPQ 32(R9), (F10, F11)
-	MOVD p+16(FP), R11
-	ADD R1, R11, R12
-	ADD R1, R12, R13
-	MOVD rows+48(FP), R5
-	MOVD R3, R6
-l157:
-	FMOVS.P 4(R11), F14
-	FMOVS.P 4(R12), F15
-	FMOVS.P 4(R13), F16
-	FMOVQ 0(R6), F12
-	WORD $0x6e61398d // shll2 v13.4s, v12.8h, #16
-	WORD $0x2e61398c // shll v12.4s, v12.4h, #16
-	WORD $0x4f8e1180 // fmla v0.4s, v12.4s, v14.s[0]
-	WORD $0x4f8e11a1 // fmla v1.4s, v13.4s, v14.s[0]
-	WORD $0x4f8f1184 // fmla v4.4s, v12.4s, v15.s[0]
-	WORD $0x4f8f11a5 // fmla v5.4s, v13.4s, v15.s[0]
-	WORD $0x4f901188 // fmla v8.4s, v12.4s, v16.s[0]
-	WORD $0x4f9011a9 // fmla v9.4s, v13.4s, v16.s[0]
-	FMOVQ 16(R6), F12
-	WORD $0x6e61398d // shll2 v13.4s, v12.8h, #16
-	WORD $0x2e61398c // shll v12.4s, v12.4h, #16
-	WORD $0x4f8e1182 // fmla v2.4s, v12.4s, v14.s[0]
-	WORD $0x4f8e11a3 // fmla v3.4s, v13.4s, v14.s[0]
-	WORD $0x4f8f1186 // fmla v6.4s, v12.4s, v15.s[0]
-	WORD $0x4f8f11a7 // fmla v7.4s, v13.4s, v15.s[0]
-	WORD $0x4f90118a // fmla v10.4s, v12.4s, v16.s[0]
-	WORD $0x4f9011ab // fmla v11.4s, v13.4s, v16.s[0]
-	ADD R2, R6
-	SUBS $1, R5
-	BNE l157
-	FSTPQ (F0, F1), 0(R7)
-	FSTPQ (F2, F3), 32(R7)
-	FSTPQ (F4, F5), 0(R8)
-	FSTPQ (F6, F7), 32(R8)
-	FSTPQ (F8, F9), 0(R9)
-	FSTPQ (F10, F11), 32(R9)
-	ADD $64, R7
-	ADD $64, R8
-	ADD $64, R9
-	ADD $32, R3
-	SUB $16, R4
-	B l155
-l156:
-	RET
-
-TEXT ·axpyRowsBF16x4NEON(SB), NOSPLIT, $0-64
-	MOVD y+0(FP), R7
-	MOVD yStride+8(FP), R0
-	MOVD pStride+24(FP), R1
-	MOVD v+32(FP), R3
-	MOVD vStride+40(FP), R2
-	MOVD width+56(FP), R4
-	ADD R0, R7, R8
-	ADD R0, R8, R9
-	ADD R0, R9, R10
-l158:
-	CMP $16, R4
-	BLT l159
-	FLDPQ 0(R7), (F0, F1)
-	FLDPQ 32(R7), (F2, F3)
-	FLDPQ 0(R8), (F4, F5)
-	FLDPQ 32(R8), (F6, F7)
-	FLDPQ 0(R9), (F8, F9)
-	FLDPQ 32(R9), (F10, F11)
-	FLDPQ 0(R10), (F12, F13)
-	FLDPQ 32(R10), (F14, F15)
-	MOVD p+16(FP), R11
-	ADD R1, R11, R12
-	ADD R1, R12, R13
-	ADD R1, R13, R14
-	MOVD rows+48(FP), R5
-	MOVD R3, R6
-l160:
-	FMOVS.P 4(R11), F18
-	FMOVS.P 4(R12), F19
-	FMOVS.P 4(R13), F20
-	FMOVS.P 4(R14), F21
-	FMOVQ 0(R6), F16
-	WORD $0x6e613a11 // shll2 v17.4s, v16.8h, #16
-	WORD $0x2e613a10 // shll v16.4s, v16.4h, #16
-	WORD $0x4f921200 // fmla v0.4s, v16.4s, v18.s[0]
-	WORD $0x4f921221 // fmla v1.4s, v17.4s, v18.s[0]
-	WORD $0x4f931204 // fmla v4.4s, v16.4s, v19.s[0]
-	WORD $0x4f931225 // fmla v5.4s, v17.4s, v19.s[0]
-	WORD $0x4f941208 // fmla v8.4s, v16.4s, v20.s[0]
-	WORD $0x4f941229 // fmla v9.4s, v17.4s, v20.s[0]
-	WORD $0x4f95120c // fmla v12.4s, v16.4s, v21.s[0]
-	WORD $0x4f95122d // fmla v13.4s, v17.4s, v21.s[0]
-	FMOVQ 16(R6), F16
-	WORD $0x6e613a11 // shll2 v17.4s, v16.8h, #16
-	WORD $0x2e613a10 // shll v16.4s, v16.4h, #16
-	WORD $0x4f921202 // fmla v2.4s, v16.4s, v18.s[0]
-	WORD $0x4f921223 // fmla v3.4s, v17.4s, v18.s[0]
-	WORD $0x4f931206 // fmla v6.4s, v16.4s, v19.s[0]
-	WORD $0x4f931227 // fmla v7.4s, v17.4s, v19.s[0]
-	WORD $0x4f94120a // fmla v10.4s, v16.4s, v20.s[0]
-	WORD $0x4f94122b // fmla v11.4s, v17.4s, v20.s[0]
-	WORD $0x4f95120e // fmla v14.4s, v16.4s, v21.s[0]
-	WORD $0x4f95122f // fmla v15.4s, v17.4s, v21.s[0]
-	ADD R2, R6
-	SUBS $1, R5
-	BNE l160
-	FSTPQ (F0, F1), 0(R7)
-	FSTPQ (F2, F3), 32(R7)
-	FSTPQ (F4, F5), 0(R8)
-	FSTPQ (F6, F7), 32(R8)
-	FSTPQ (F8, F9), 0(R9)
-	FSTPQ (F10, F11), 32(R9)
-	FSTPQ (F12, F13), 0(R10)
-	FSTPQ (F14, F15), 32(R10)
-	ADD $64, R7
-	ADD $64, R8
-	ADD $64, R9
-	ADD $64, R10
-	ADD $32, R3
-	SUB $16, R4
-	B l158
-l159:
+	B l134
+l135:
 	RET

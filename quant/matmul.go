@@ -14,14 +14,15 @@ type kernels struct {
 	set32    func(dst []act32, x []float32)
 	set256   func(dst []act256, x []float32)
 	dot      func(x, y []float32) float32
-	dotF16   func(x []float32, y []uint16) float32
-	axpy     func(y []float32, a float32, x []float32)
-	axpyF16  func(y []float32, a float32, x []uint16)
-	axpyRows func(r weightedRows)
 	expSlice func(dst, x []float32)
 	siluMul  func(dst, gate, up []float32)
 	read     func(p []byte)
 	multiply func(rounds int) (count int)
+
+	keyDotsQ8_0 func(p keyProduct)
+	axpyRows    func(r weightedRows)
+	softmax     func(x []float32, scale float32) (peak, sum float32)
+	scaleAXPY   func(y []float32, scale, a float32, x []float32)
 }
 
 var portable = kernels{
@@ -30,14 +31,15 @@ var portable = kernels{
 	set32:    set32,
 	set256:   set256,
 	dot:      dot,
-	dotF16:   dotF16,
-	axpy:     axpy,
-	axpyF16:  axpyF16,
-	axpyRows: axpyRowsPortable,
 	expSlice: expSlice,
 	siluMul:  siluMul,
 	read:     readPortable,
 	multiply: multiplyPortable,
+
+	keyDotsQ8_0: keyDotsQ8_0,
+	axpyRows:    axpyRowsPortable,
+	softmax:     softmax,
+	scaleAXPY:   scaleAXPY,
 }
 
 // product is a checked call of MatMul.

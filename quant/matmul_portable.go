@@ -167,3 +167,15 @@ func (p *product) dotsFloat(acc []float32, r, first int) {
 		acc[i] = l[i].sum()
 	}
 }
+
+// loadFloats converts the values of a row of a float type from the k-th on.
+func loadFloats(t gguf.Type, dst []float32, row []byte, k int) {
+	switch t {
+	case gguf.F32:
+		dequantizeF32(dst, row[4*k:])
+	case gguf.F16:
+		dequantizeF16(dst, row[2*k:])
+	case gguf.BF16:
+		dequantizeBF16(dst, row[2*k:])
+	}
+}

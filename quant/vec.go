@@ -10,26 +10,8 @@ func Dot(x, y []float32) float32 {
 	return active.dot(x, y)
 }
 
-// DotF16 is Dot with y in binary16.
-func DotF16(x []float32, y []uint16) float32 {
-	mustEqual(len(x), len(y))
-	return active.dotF16(x, y)
-}
-
 // SumSquares returns Dot(x, x).
 func SumSquares(x []float32) float32 { return active.dot(x, x) }
-
-// AXPY sets y[i] = FMA(a, x[i], y[i]); x and y have the same length.
-func AXPY(y []float32, a float32, x []float32) {
-	mustEqual(len(x), len(y))
-	active.axpy(y, a, x)
-}
-
-// AXPYF16 is AXPY with x in binary16.
-func AXPYF16(y []float32, a float32, x []uint16) {
-	mustEqual(len(x), len(y))
-	active.axpyF16(y, a, x)
-}
 
 // ExpSlice sets dst[i] = Exp(x[i]). The slices have the same length and may be the same.
 func ExpSlice(dst, x []float32) {
@@ -82,27 +64,6 @@ func dot(x, y []float32) float32 {
 	var l lanes
 	l.add(x, y)
 	return l.sum()
-}
-
-func dotF16(x []float32, y []uint16) float32 {
-	var l lanes
-	for i, v := range x {
-		j := i % 16
-		l[j] = FMA(v, F16ToF32(y[i]), l[j])
-	}
-	return l.sum()
-}
-
-func axpy(y []float32, a float32, x []float32) {
-	for i, v := range x {
-		y[i] = FMA(a, v, y[i])
-	}
-}
-
-func axpyF16(y []float32, a float32, x []uint16) {
-	for i, v := range x {
-		y[i] = FMA(a, F16ToF32(v), y[i])
-	}
 }
 
 func expSlice(dst, x []float32) {

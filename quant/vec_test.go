@@ -27,22 +27,11 @@ func floats(r *rand.Rand, n, kind int) []float32 {
 	return x
 }
 
-func halves(r *rand.Rand, n, kind int) []uint16 {
-	h := make([]uint16, n)
-	for i, v := range floats(r, n, kind) {
-		h[i] = F32ToF16(v)
-		if kind == 2 {
-			h[i] = uint16(r.Uint32())
-		}
-	}
-	return h
-}
-
 // The order of a dot product, spelled out.
 func TestDot(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 3))
 	for n := range 100 {
-		x, y, h := floats(r, n, 0), floats(r, n, 0), halves(r, n, 0)
+		x, y := floats(r, n, 0), floats(r, n, 0)
 		check := func(name string, got float32, y func(i int) float32) {
 			var l [16]float32
 			var exact, size float64
@@ -63,7 +52,6 @@ func TestDot(t *testing.T) {
 			}
 		}
 		check("Dot", Dot(x, y), func(i int) float32 { return y[i] })
-		check("DotF16", DotF16(x, h), func(i int) float32 { return F16ToF32(h[i]) })
 		check("SumSquares", SumSquares(x), func(i int) float32 { return x[i] })
 	}
 }
@@ -74,8 +62,7 @@ func TestVectorKernels(t *testing.T) {
 		r := rand.New(rand.NewPCG(4, 5))
 		for n := range 100 {
 			for kind := range 3 {
-				x, y, z, h := floats(r, n, kind), floats(r, n, kind), floats(r, n, kind), halves(r, n, kind)
-				a := floats(r, 1, kind)[0]
+				x, y, z := floats(r, n, kind), floats(r, n, kind), floats(r, n, kind)
 				same := func(name string, got, want []float32) {
 					t.Helper()
 					for i := range want {
@@ -85,15 +72,8 @@ func TestVectorKernels(t *testing.T) {
 					}
 				}
 				same("dot", []float32{k.dot(x, y)}, []float32{dot(x, y)})
-				same("dotF16", []float32{k.dotF16(x, h)}, []float32{dotF16(x, h)})
 				// a guard behind the end shows writes beyond it
 				got, want := append(append([]float32{}, y...), 7), append(append([]float32{}, y...), 7)
-				k.axpy(got[:n], a, x)
-				axpy(want[:n], a, x)
-				same("axpy", got, want)
-				k.axpyF16(got[:n], a, h)
-				axpyF16(want[:n], a, h)
-				same("axpyF16", got, want)
 				k.siluMul(got[:n], x, z)
 				siluMul(want[:n], x, z)
 				same("siluMul", got, want)

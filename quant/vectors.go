@@ -9,19 +9,23 @@ import "orthrus/gguf"
 // vectors holds the assembly kernels for float vectors. Pointers are to the first of the values, strides between rows
 // are in bytes; lengths are positive multiples of 16, in values.
 type vectors struct {
-	// axpyRows[t][n-1] adds rows of v, each times its p, to n rows of y; n is at most 4.
-	axpyRows [gguf.BF16 + 1][4]axpyRows
-
 	dot      func(x, y *float32, n int) float32
-	dotF16   func(x *float32, y *uint16, n int) float32
-	axpy     func(y, x *float32, n int, a float32)
-	axpyF16  func(y *float32, x *uint16, n int, a float32)
 	expSlice func(dst, x *float32, n int, table *expConstants)
 	siluMul  func(dst, gate, up *float32, n int, table *expConstants)
 	read     func(p *byte, n int) // a multiple of 1024
+
+	// axpyRows[t][n-1] adds rows of v, each times its p, to n rows of y; keyDotsQ8_0[n-1] multiplies n queries by
+	// blocks of keys. Where none is given, the portable version is used.
+	axpyRows    [gguf.Q8_0 + 1][]axpyRows
+	keyDotsQ8_0 []keyDots
+	softmax     func(x *float32, n int, scale float32, peak *float32, table *expConstants) float32
+	scaleAXPY   func(y, x *float32, n int, scale, a float32)
 }
 
-type axpyRows func(y *float32, yStride int, p *float32, pStride int, v *byte, vStride, rows, width int)
+type (
+	axpyRows func(y *float32, yStride int, p *float32, pStride int, v *byte, vStride, rows, width int)
+	keyDots  func(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride, dim int)
+)
 
 // expConstants are what the kernels of Exp need, in their order.
 type expConstants [12]float32
@@ -36,33 +40,17 @@ func (s *vectors) addTo(k *kernels) {
 		}
 		return s.dot(&x[0], &y[0], len(x))
 	}
-	k.dotF16 = func(x []float32, y []uint16) float32 {
-		if len(x) == 0 || len(x)%16 != 0 {
-			return dotF16(x, y)
-		}
-		return s.dotF16(&x[0], &y[0], len(x))
-	}
-	k.axpy = func(y []float32, a float32, x []float32) {
-		n := len(x) &^ 15
-		if n > 0 {
-			s.axpy(&y[0], &x[0], n, a)
-		}
-		axpy(y[n:], a, x[n:])
-	}
-	k.axpyF16 = func(y []float32, a float32, x []uint16) {
-		n := len(x) &^ 15
-		if n > 0 {
-			s.axpyF16(&y[0], &x[0], n, a)
-		}
-		axpyF16(y[n:], a, x[n:])
-	}
-	k.axpyRows = s.addRows
 	k.expSlice = func(dst, x []float32) {
 		n := len(x) &^ 15
 		if n > 0 {
 			s.expSlice(&dst[0], &x[0], n, &expTable)
 		}
-		expSlice(dst[n:], x[n:])
+		if n < len(x) {
+			var rest [16]float32
+			copy(rest[:], x[n:])
+			s.expSlice(&rest[0], &rest[0], len(rest), &expTable)
+			copy(dst[n:], rest[:])
+		}
 	}
 	k.siluMul = func(dst, gate, up []float32) {
 		n := len(gate) &^ 15
@@ -78,15 +66,57 @@ func (s *vectors) addTo(k *kernels) {
 		}
 		readPortable(p[n:])
 	}
+	k.keyDotsQ8_0 = s.multiplyKeys
+	k.axpyRows = s.addRows
+	k.softmax = func(x []float32, scale float32) (peak, sum float32) {
+		if len(x) == 0 || len(x)%16 != 0 || s.softmax == nil {
+			return softmax(x, scale)
+		}
+		sum = s.softmax(&x[0], len(x), scale, &peak, &expTable)
+		return peak, sum
+	}
+	k.scaleAXPY = func(y []float32, scale, a float32, x []float32) {
+		n := len(x) &^ 15
+		if s.scaleAXPY == nil {
+			n = 0
+		}
+		if n > 0 {
+			s.scaleAXPY(&y[0], &x[0], n, scale, a)
+		}
+		scaleAXPY(y[n:], scale, a, x[n:])
+	}
 }
 
 func (s *vectors) addRows(r weightedRows) {
-	if r.width%16 != 0 || r.rows == 0 {
+	kernels := s.axpyRows[r.t]
+	if r.width%16 != 0 || r.rows == 0 || kernels == nil {
 		axpyRowsPortable(r)
 		return
 	}
-	for i := 0; i < r.n; i += 4 {
-		n := min(4, r.n-i)
-		s.axpyRows[r.t][n-1](&r.y[i*r.yStride], 4*r.yStride, &r.p[i*r.pStride], 4*r.pStride, &r.v[0], r.rowBytes, r.rows, r.width)
+	for i, n := range shares(r.n, len(kernels)) {
+		kernels[n-1](&r.y[i*r.yStride], 4*r.yStride, &r.p[i*r.pStride], 4*r.pStride, &r.v[0], r.vStride, r.rows, r.width)
+	}
+}
+
+func (s *vectors) multiplyKeys(p keyProduct) {
+	if p.blocks == 0 || s.keyDotsQ8_0 == nil {
+		keyDotsQ8_0(p)
+		return
+	}
+	for i, n := range shares(p.n, len(s.keyDotsQ8_0)) {
+		s.keyDotsQ8_0[n-1](&p.dst[i*p.stride], 4*p.stride, &p.keys[0], p.blocks, &p.q[i*p.dim], 4*p.dim, p.dim)
+	}
+}
+
+// shares divides n evenly into as few shares of at most limit as possible, and yields where each begins and its size.
+func shares(n, limit int) func(yield func(at, size int) bool) {
+	return func(yield func(at, size int) bool) {
+		count := (n + limit - 1) / limit
+		for i := range count {
+			at := i * n / count
+			if !yield(at, (i+1)*n/count-at) {
+				return
+			}
+		}
 	}
 }

@@ -6,19 +6,25 @@ package quant
 func dotAVX2(x *float32, y *float32, n int) float32
 
 //go:noescape
-func dotF16AVX2(x *float32, y *uint16, n int) float32
-
-//go:noescape
-func axpyAVX2(y *float32, x *float32, n int, a float32)
-
-//go:noescape
-func axpyF16AVX2(y *float32, x *uint16, n int, a float32)
-
-//go:noescape
 func expSliceAVX2(dst *float32, x *float32, n int, table *expConstants)
 
 //go:noescape
 func siluMulAVX2(dst *float32, gate *float32, up *float32, n int, table *expConstants)
+
+//go:noescape
+func keyDotsQ8_0x1AVX2(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride int, dim int)
+
+//go:noescape
+func keyDotsQ8_0x2AVX2(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride int, dim int)
+
+//go:noescape
+func keyDotsQ8_0x3AVX2(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride int, dim int)
+
+//go:noescape
+func keyDotsQ8_0x4AVX2(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride int, dim int)
+
+//go:noescape
+func keyDotsQ8_0x5AVX2(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride int, dim int)
 
 //go:noescape
 func axpyRowsF32x1AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
@@ -45,34 +51,40 @@ func axpyRowsF16x3AVX2(y *float32, yStride int, p *float32, pStride int, v *byte
 func axpyRowsF16x4AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
 
 //go:noescape
-func axpyRowsBF16x1AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsQ8_0x1AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
 
 //go:noescape
-func axpyRowsBF16x2AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsQ8_0x2AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
 
 //go:noescape
-func axpyRowsBF16x3AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func softmaxAVX2(x *float32, n int, scale float32, peak *float32, table *expConstants) float32
 
 //go:noescape
-func axpyRowsBF16x4AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func scaleAXPYAVX2(y *float32, x *float32, n int, scale float32, a float32)
 
 //go:noescape
 func dotAVX512(x *float32, y *float32, n int) float32
-
-//go:noescape
-func dotF16AVX512(x *float32, y *uint16, n int) float32
-
-//go:noescape
-func axpyAVX512(y *float32, x *float32, n int, a float32)
-
-//go:noescape
-func axpyF16AVX512(y *float32, x *uint16, n int, a float32)
 
 //go:noescape
 func expSliceAVX512(dst *float32, x *float32, n int, table *expConstants)
 
 //go:noescape
 func siluMulAVX512(dst *float32, gate *float32, up *float32, n int, table *expConstants)
+
+//go:noescape
+func keyDotsQ8_0x1AVX512(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride int, dim int)
+
+//go:noescape
+func keyDotsQ8_0x2AVX512(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride int, dim int)
+
+//go:noescape
+func keyDotsQ8_0x3AVX512(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride int, dim int)
+
+//go:noescape
+func keyDotsQ8_0x4AVX512(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride int, dim int)
+
+//go:noescape
+func keyDotsQ8_0x5AVX512(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride int, dim int)
 
 //go:noescape
 func axpyRowsF32x1AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
@@ -87,6 +99,12 @@ func axpyRowsF32x3AVX512(y *float32, yStride int, p *float32, pStride int, v *by
 func axpyRowsF32x4AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
 
 //go:noescape
+func axpyRowsF32x5AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+
+//go:noescape
+func axpyRowsF32x6AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+
+//go:noescape
 func axpyRowsF16x1AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
 
 //go:noescape
@@ -99,13 +117,31 @@ func axpyRowsF16x3AVX512(y *float32, yStride int, p *float32, pStride int, v *by
 func axpyRowsF16x4AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
 
 //go:noescape
-func axpyRowsBF16x1AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsF16x5AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
 
 //go:noescape
-func axpyRowsBF16x2AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsF16x6AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
 
 //go:noescape
-func axpyRowsBF16x3AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsQ8_0x1AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
 
 //go:noescape
-func axpyRowsBF16x4AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsQ8_0x2AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+
+//go:noescape
+func axpyRowsQ8_0x3AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+
+//go:noescape
+func axpyRowsQ8_0x4AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+
+//go:noescape
+func axpyRowsQ8_0x5AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+
+//go:noescape
+func axpyRowsQ8_0x6AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+
+//go:noescape
+func softmaxAVX512(x *float32, n int, scale float32, peak *float32, table *expConstants) float32
+
+//go:noescape
+func scaleAXPYAVX512(y *float32, x *float32, n int, scale float32, a float32)

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"math"
+	"sync/atomic"
 	"unsafe"
 
 	"orthrus/engine"
@@ -9,176 +10,267 @@ import (
 	"orthrus/quant"
 )
 
-// tile is the number of positions that are scored together. Tiles begin at
-// multiples of it, so that a row meets the same ones in every pass.
-const tile = 64
+// Attention is softmax(q k^T / sqrt(HeadDim)) v for every query: one head of one row. The keys that a query sees
+// are cut into tiles, at multiples of tile positions for the cache and from the block's start for its own keys. For
+// each tile alone a query has a part: the largest score, the sum of exp(score - largest), and the values weighted by
+// these. The parts are then merged in ascending order (Milakov and Gimelshein, 2018, "Online normalizer calculation
+// for softmax"). So a query's result depends on its own tiles alone, while parts can be computed by any thread.
+const tile = 256 // positions, a multiple of quant.KeyBlock
 
-// rowsPerUnit is how many rows of a pass one thread attends with at a time.
+// rowsPerUnit is how many rows of a pass use a tile together: all rows of a block.
 const rowsPerUnit = 32
 
-// attention is a thread's scratch memory. A query is one head of one row.
+// partValues bounds the values of the parts that are kept before they are merged. Tests lower it.
+var partValues = 1 << 20
+
+// parts are the parts of all queries for one tile.
+type parts struct {
+	peak, sum []float32 // [kv head][row][head of the group]
+	out       []float32 // the same, each of HeadDim values
+}
+
+// attention is a thread's scratch memory.
 type attention struct {
-	queries quant.Act
-	scores  []float32 // [queries][tile], then the weights
-	out     []float32 // [queries][HeadDim], not yet divided by sum
-	peak    []float32 // [queries], largest score so far
-	sum     []float32 // [queries], sum of exp(score - peak)
-	k, v    []float32 // [tile][HeadDim], of a q8_0 tile or a block's own rows
+	queries []float32 // [row][head of the group][HeadDim]
+	scores  []float32 // [row][head of the group][tile], then the weights
+	keys    []byte    // of a block's own rows
 }
 
-// Attend goes over the keys and values once for up to rowsPerUnit rows and all
-// the query heads that share a kv head: softmax(q k^T / sqrt(HeadDim)) v, tile by
-// tile with a running maximum (Milakov and Gimelshein, 2018, "Online normalizer
-// calculation for softmax"). A row's result depends on its own tiles alone.
-func (r *recorder) Attend(layer int, dst, q, k, v engine.Buffer) {
-	c, d, qb := r.context, dst.(*buffer), q.(*buffer)
-	var kb, vb *buffer
-	if k != nil {
-		kb, vb = k.(*buffer), v.(*buffer)
-	}
-	units := (qb.rows + rowsPerUnit - 1) / rowsPerUnit
-	r.add(func() {
-		c.pool.run(units*c.KVHeads, func(thread, i int) {
-			u := unit{
-				context: c, attention: &c.workers[thread].attention,
-				kvHead: i % c.KVHeads, from: i / c.KVHeads * rowsPerUnit,
-			}
-			u.to = min(u.from+rowsPerUnit, qb.rows)
-			u.load(qb)
-			if kb == nil {
-				u.cached(layer, c.pos+u.to, true)
-			} else {
-				u.cached(layer, c.pos, false)
-				u.block(kb, vb)
-			}
-			u.finish(d)
-		})
-	})
-}
-
-// unit is the work of one thread: rows [from, to) and the heads of one kv head.
-type unit struct {
+// attend is a recorded Attend. A run goes over rounds of tiles; what it computes first in every round are the
+// parts of units, each of some rows, one kv head and a run of tiles. Whoever finishes the last of these for its rows
+// and head merges them.
+type attend struct {
 	*context
-	*attention
-	kvHead, from, to int
+	layer     int
+	dst, q    *buffer
+	k, v      *buffer // of the block, or nil
+	rowGroups int
+
+	cached     int // positions of the cache that some row sees
+	tiles      int // of the cache and of the block
+	from, to   int // tiles of the round
+	run        int // tiles of a unit
+	runs       int // units of the round for the same rows and head
+	unfinished []atomic.Int32
 }
 
-func (u *unit) group() int { return u.Heads / u.KVHeads }
-func (u *unit) count() int { return (u.to - u.from) * u.group() }
-
-// head is query n's part of a row-wise buffer.
-func (u *unit) head(b *buffer, n int) []float32 {
-	h := u.kvHead*u.group() + n%u.group()
-	return b.row(u.from + n/u.group())[h*u.HeadDim : (h+1)*u.HeadDim]
-}
-
-func (u *unit) load(q *buffer) {
-	n := u.count()
-	u.queries.Reset(gguf.F32, n, u.HeadDim)
-	for i := range n {
-		u.queries.Set(i, u.head(q, i))
+func (r *recorder) Attend(layer int, dst, q, k, v engine.Buffer) {
+	a := &attend{context: r.context, layer: layer, dst: dst.(*buffer), q: q.(*buffer)}
+	if k != nil {
+		a.k, a.v = k.(*buffer), v.(*buffer)
 	}
-	u.scores = resize(u.scores, n*tile)
-	u.out = resize(u.out, n*u.HeadDim)
-	u.peak, u.sum = resize(u.peak, n), resize(u.sum, n)
-	u.k, u.v = resize(u.k, tile*u.HeadDim), resize(u.v, tile*u.HeadDim)
-	clear(u.out)
-	clear(u.sum)
-	for i := range u.peak {
-		u.peak[i] = float32(math.Inf(-1))
-	}
+	a.rowGroups = (a.q.rows + rowsPerUnit - 1) / rowsPerUnit
+	a.unfinished = make([]atomic.Int32, a.rowGroups*a.KVHeads)
+	r.add(a.do)
 }
 
-// cached attends to the cache's positions before end; causal rows stop at their
-// own position.
-func (u *unit) cached(layer, end int, causal bool) {
-	t, size := u.cache.t, u.cache.rowBytes
-	keys := u.cache.head(u.cache.k[layer], u.kvHead)
-	values := u.cache.head(u.cache.v[layer], u.kvHead)
-	for at := 0; at < end; at += tile {
-		seen := func(int) int { return min(end-at, tile) }
-		if causal {
-			seen = func(n int) int { return min(max(u.pos+u.from+n/u.group()+1-at, 0), tile) }
+func (a *attend) do() {
+	a.cached = a.pos
+	if a.k == nil {
+		a.cached += a.q.rows
+	}
+	a.tiles = (a.cached + tile - 1) / tile
+	if a.k != nil {
+		a.tiles += (a.k.rows + tile - 1) / tile
+	}
+	queries := a.q.rows * a.Heads
+	round := max(1, partValues/(queries*a.HeadDim))
+	a.keep(min(round, a.tiles-1)+1, queries)
+	for a.from = 0; a.from < a.tiles; a.from = a.to {
+		a.to = min(a.from+round, a.tiles)
+		all := (a.to - a.from) * len(a.unfinished)
+		a.run = max(1, all/(16*a.pool.threads()))
+		a.runs = (a.to - a.from + a.run - 1) / a.run
+		for i := range a.unfinished {
+			a.unfinished[i].Store(int32(a.runs))
 		}
-		k := keys[at*size : (at+tile)*size]
-		v := values[at*size : (at+min(end-at, tile))*size]
-		if t == gguf.Q8_0 {
-			rows := len(v) / size
-			quant.Dequantize(t, u.k, k)
-			quant.Dequantize(t, u.v[:rows*u.HeadDim], v)
-			u.tile(gguf.F32, bytesOf(u.k), bytesOf(u.v[:rows*u.HeadDim]), seen)
-		} else {
-			u.tile(t, k, v, seen)
+		a.pool.run(a.runs*len(a.unfinished), a.unit)
+	}
+}
+
+// keep makes room for the parts of some tiles.
+func (c *context) keep(tiles, queries int) {
+	for len(c.parts) < tiles {
+		c.parts = append(c.parts, parts{})
+	}
+	for i := range tiles {
+		p := &c.parts[i]
+		p.peak, p.sum = resize(p.peak, queries), resize(p.sum, queries)
+		p.out = resize(p.out, queries*c.HeadDim)
+	}
+}
+
+// part returns where the parts of a tile are kept. Those of tile 0 become the result.
+func (a *attend) part(tile int) *parts {
+	if tile == 0 {
+		return &a.parts[0]
+	}
+	return &a.parts[1+tile-max(a.from, 1)]
+}
+
+// rows are the rows [from, to) of a pass, with the query heads of a kv head.
+type rows struct{ kvHead, from, to int }
+
+func (a *attend) unit(thread, i int) {
+	group := i % a.rowGroups
+	kvHead, run := i/a.rowGroups/a.runs, i/a.rowGroups%a.runs
+	r := rows{kvHead, group * rowsPerUnit, min((group+1)*rowsPerUnit, a.q.rows)}
+	from := a.from + run*a.run
+	w := &a.workers[thread].attention
+	a.compute(w, r, from, min(from+a.run, a.to))
+	if a.unfinished[kvHead*a.rowGroups+group].Add(-1) == 0 {
+		a.merge(w, r)
+		if a.to == a.tiles {
+			a.finish(r)
 		}
 	}
 }
 
-// block attends to the rows of the block itself.
-func (u *unit) block(k, v *buffer) {
-	for at := 0; at < k.rows; at += tile {
-		n := min(k.rows-at, tile)
-		clear(u.k[n*u.HeadDim:])
-		for i := range n {
-			from, to := u.kvHead*u.HeadDim, (u.kvHead+1)*u.HeadDim
-			copy(u.k[i*u.HeadDim:], k.row(at + i)[from:to])
-			copy(u.v[i*u.HeadDim:], v.row(at + i)[from:to])
-		}
-		u.tile(gguf.F32, bytesOf(u.k), bytesOf(u.v[:n*u.HeadDim]), func(int) int { return n })
+func (a *attend) group() int { return a.Heads / a.KVHeads }
+
+// query is the index of a row's first query in the parts.
+func (a *attend) query(kvHead, row int) int { return (kvHead*a.q.rows + row) * a.group() }
+
+// seen is the number of positions of a cached tile that a row sees.
+func (a *attend) seen(t, row int) int {
+	end := a.cached
+	if a.k == nil {
+		end = a.pos + row + 1
 	}
+	return min(max(end-t*tile, 0), tile)
 }
 
-// tile takes in one tile: k holds tile rows (those not seen may hold anything
-// finite or not), v those that some query sees. seen is the number of rows that
-// a query sees.
-func (u *unit) tile(t gguf.Type, k, v []byte, seen func(query int) int) {
-	n := u.count()
-	quant.MatMul(u.scores, tile, t, k, u.HeadDim, 0, tile, &u.queries, false)
-	scale := float32(1 / math.Sqrt(float64(u.HeadDim)))
-	for i := range n {
-		row, visible := u.scores[i*tile:(i+1)*tile], seen(i)
-		clear(row[visible:]) // weight 0: an exact no-op
-		if visible == 0 {
+// compute computes the parts of tiles [from, to).
+func (a *attend) compute(w *attention, r rows, from, to int) {
+	g, dim := a.group(), a.HeadDim
+	w.queries = w.queries[:0]
+	for row := r.from; row < r.to; row++ {
+		w.queries = append(w.queries, a.q.row(row)[r.kvHead*g*dim:][:g*dim]...)
+	}
+	w.scores = resize(w.scores, (r.to-r.from)*g*tile)
+	size := a.cache.rowBytes
+	keys, values := a.cache.head(a.cache.k[a.layer], r.kvHead), a.cache.head(a.cache.v[a.layer], r.kvHead)
+	for t := from; t < to; t++ {
+		if at := t * tile; at < a.cached {
+			a.tile(w, r, t, a.cache.t, keys[at*size:], values[at*size:], size, func(row int) int { return a.seen(t, row) })
 			continue
 		}
-		row = row[:visible]
-		peak := u.peak[i]
-		for j := range row {
-			row[j] *= scale
-			peak = max(peak, row[j])
+		at := t*tile - (a.cached+tile-1)/tile*tile // in the block
+		n := min(a.k.rows-at, tile)
+		w.keys = resize(w.keys, tile*dim*4)
+		for i := range n {
+			quant.PutKey(gguf.F32, w.keys, i, bytesOf(a.k.row(at + i)[r.kvHead*dim:][:dim]))
 		}
-		for j := range row {
-			row[j] -= peak
+		a.tile(w, r, t, gguf.F32, w.keys, bytesOf(a.v.data[at*a.v.cols+r.kvHead*dim:]), a.v.cols*4, func(int) int { return n })
+	}
+}
+
+// tile computes the parts of tile t, of whose keys and values, from the given ones on, each row sees some. A later
+// row sees no fewer.
+func (a *attend) tile(w *attention, r rows, t int, typ gguf.Type, keys, values []byte, stride int, seen func(row int) int) {
+	most := seen(r.to - 1)
+	for r.from < r.to && seen(r.from) == 0 {
+		r.from++
+	}
+	if most == 0 {
+		return
+	}
+	g, dim := a.group(), a.HeadDim
+	n := (r.to - r.from) * g
+	queries := w.queries[len(w.queries)-n*dim:]
+	blocks := (most + quant.KeyBlock - 1) / quant.KeyBlock
+	keyBytes, _ := typ.RowBytes(dim)
+	quant.KeyDots(w.scores, tile, typ, keys[:blocks*quant.KeyBlock*keyBytes], queries, dim, n)
+
+	p, first := a.part(t), a.query(r.kvHead, r.from)
+	scale := float32(1 / math.Sqrt(float64(dim)))
+	for i := range n {
+		row := w.scores[i*tile:][:seen(r.from+i/g)]
+		for len(row)%16 != 0 { // fast lengths; their weights are 0
+			row = append(row, float32(math.Inf(-1)))
 		}
-		quant.ExpSlice(row, row)
-		var sum float32
-		for _, p := range row {
-			sum += p
+		p.peak[first+i], p.sum[first+i] = quant.Softmax(row, scale)
+	}
+
+	out := p.out[first*dim:][:n*dim]
+	clear(out)
+	add := func(row, rows, from, to int) { // the values [from, to) to some rows
+		if from < to {
+			i := (row - r.from) * g
+			quant.AXPYRows(out[i*dim:][:rows*g*dim], w.scores[i*tile+from:], tile, rows*g, typ, values[from*stride:], stride, to-from, dim)
 		}
-		if shrink := quant.Exp(u.peak[i] - peak); shrink != 1 {
-			out := u.out[i*u.HeadDim : (i+1)*u.HeadDim]
-			for j := range out {
-				out[j] *= shrink
+	}
+	if seen(r.from) == most {
+		add(r.from, r.to-r.from, 0, most)
+		return
+	}
+	// What a few rows see in common, then what each sees beyond it.
+	for row, few := r.from, max(1, 6/g); row < r.to; row += few {
+		common := seen(row)
+		few = min(few, r.to-row)
+		add(row, few, 0, common)
+		for i := 1; i < few; i++ {
+			add(row+i, 1, common, seen(row+i))
+		}
+	}
+}
+
+// merge adds the parts of the round's tiles to those of tile 0, in ascending order. With peaks m and n, n the larger,
+// those of m shrink by exp(m - n).
+func (a *attend) merge(w *attention, r rows) {
+	all, dim, g := a.part(0), a.HeadDim, a.group()
+	from, to := a.query(r.kvHead, r.from), a.query(r.kvHead, r.to)
+	w.scores = w.scores[:0]
+	for i := from; i < to; i++ {
+		peak := all.peak[i]
+		for t := max(a.from, 1); t < a.to; t++ {
+			if a.sees(t, r.from+(i-from)/g) {
+				p := a.part(t).peak[i]
+				w.scores = append(w.scores, min(peak-p, p-peak))
+				peak = max(peak, p)
 			}
-			u.sum[i] *= shrink
-		}
-		u.sum[i] += sum
-		u.peak[i] = peak
-	}
-	quant.AXPYRows(u.out, u.HeadDim, u.scores, tile, n, t, v, u.HeadDim)
-}
-
-func (u *unit) finish(dst *buffer) {
-	for i := range u.count() {
-		out, inv := u.head(dst, i), 1/u.sum[i]
-		for j, x := range u.out[i*u.HeadDim : (i+1)*u.HeadDim] {
-			out[j] = x * inv
 		}
 	}
+	quant.ExpSlice(w.scores, w.scores)
+	shrink := w.scores
+	for i := from; i < to; i++ {
+		for t := max(a.from, 1); t < a.to; t++ {
+			if !a.sees(t, r.from+(i-from)/g) {
+				continue
+			}
+			p := a.part(t)
+			old, new := float32(1), shrink[0]
+			if p.peak[i] > all.peak[i] {
+				old, new = new, old
+				all.peak[i] = p.peak[i]
+			}
+			shrink = shrink[1:]
+			all.sum[i] = float32(all.sum[i]*old) + float32(p.sum[i]*new)
+			quant.ScaleAXPY(all.out[i*dim:][:dim], old, new, p.out[i*dim:][:dim])
+		}
+	}
 }
 
-func resize(s []float32, n int) []float32 {
+// sees tells whether a row sees anything of a tile.
+func (a *attend) sees(t, row int) bool { return t*tile >= a.cached || a.seen(t, row) > 0 }
+
+func (a *attend) finish(r rows) {
+	g, dim, all := a.group(), a.HeadDim, a.part(0)
+	for row := r.from; row < r.to; row++ {
+		dst := a.dst.row(row)[r.kvHead*g*dim:][:g*dim]
+		first := a.query(r.kvHead, row)
+		for i := range g {
+			inv := 1 / all.sum[first+i]
+			for j, x := range all.out[(first+i)*dim:][:dim] {
+				dst[i*dim+j] = x * inv
+			}
+		}
+	}
+}
+
+func resize[T any](s []T, n int) []T {
 	if cap(s) < n {
-		return make([]float32, n)
+		return make([]T, n)
 	}
 	return s[:n]
 }

@@ -9,8 +9,8 @@ import (
 )
 
 // cache holds keys and values of all layers, [layer][kv head][position][head dim]
-// in the cache's type. Positions are rounded up to whole attention tiles. Pages
-// that are never written never become resident.
+// in the cache's type, the keys in groups (quant.PutKey). Positions are rounded up
+// to whole blocks of keys. Pages that are never written never become resident.
 type cache struct {
 	t         gguf.Type
 	kvHeads   int
@@ -25,7 +25,7 @@ func newCache(g engine.Geometry) (cache, error) {
 	if err != nil {
 		return cache{}, err
 	}
-	positions := (g.Context + tile - 1) / tile * tile
+	positions := (g.Context + quant.KeyBlock - 1) / quant.KeyBlock * quant.KeyBlock
 	layer := int64(g.KVHeads) * int64(positions) * int64(row)
 	if total := 2 * layer * int64(g.Layers); total > 1<<42 {
 		return cache{}, fmt.Errorf("a cache of %d tokens needs %d GB: lower -c or use --cache-type q8_0", g.Context, total>>30)
@@ -50,32 +50,47 @@ func (c *cache) head(layer []byte, kvHead int) []byte {
 
 // store writes one position's rows of all heads.
 func (c *cache) store(layer, pos int, k, v []float32) {
+	var buf [4 * 256]byte
+	row := resize(buf[:0], c.rowBytes)
 	for h := range c.kvHeads {
+		quant.Quantize(c.t, row, k[h*c.headDim:(h+1)*c.headDim])
+		quant.PutKey(c.t, c.head(c.k[layer], h), pos, row)
 		at := (h*c.positions + pos) * c.rowBytes
-		quant.Quantize(c.t, c.k[layer][at:at+c.rowBytes], k[h*c.headDim:(h+1)*c.headDim])
 		quant.Quantize(c.t, c.v[layer][at:at+c.rowBytes], v[h*c.headDim:(h+1)*c.headDim])
 	}
 }
 
 func (c *context) SaveKV(dst []byte, layer, n int) []byte {
-	for _, side := range [][]byte{c.cache.k[layer], c.cache.v[layer]} {
-		for h := range c.cache.kvHeads {
-			dst = append(dst, c.cache.head(side, h)[:n*c.cache.rowBytes]...)
+	size := c.cache.rowBytes
+	row := make([]byte, size)
+	for h := range c.cache.kvHeads {
+		keys := c.cache.head(c.cache.k[layer], h)
+		for i := range n {
+			quant.Key(c.cache.t, keys, i, row)
+			dst = append(dst, row...)
 		}
+	}
+	for h := range c.cache.kvHeads {
+		dst = append(dst, c.cache.head(c.cache.v[layer], h)[:n*size]...)
 	}
 	return dst
 }
 
 func (c *context) RestoreKV(src []byte, layer, n int) error {
-	size := n * c.cache.rowBytes
-	if n > c.cache.positions || len(src) != 2*c.cache.kvHeads*size {
+	size := c.cache.rowBytes
+	if n > c.cache.positions || len(src) != 2*c.cache.kvHeads*n*size {
 		return fmt.Errorf("cpu: %d bytes are not the cache of %d positions", len(src), n)
 	}
-	for _, side := range [][]byte{c.cache.k[layer], c.cache.v[layer]} {
-		for h := range c.cache.kvHeads {
-			copy(c.cache.head(side, h), src[:size])
+	for h := range c.cache.kvHeads {
+		keys := c.cache.head(c.cache.k[layer], h)
+		for i := range n {
+			quant.PutKey(c.cache.t, keys, i, src[:size])
 			src = src[size:]
 		}
+	}
+	for h := range c.cache.kvHeads {
+		copy(c.cache.head(c.cache.v[layer], h), src[:n*size])
+		src = src[n*size:]
 	}
 	return nil
 }

@@ -25,6 +25,7 @@ type context struct {
 
 	acts        []*quant.Act // prepared inputs, one for each form that the weights need
 	cos, sin    []float32    // [rows][HeadDim/2], of the running pass
+	parts       []parts
 	workers     []worker
 	activations int64
 }

@@ -4,68 +4,39 @@ import "fmt"
 
 // vectorKernels writes what works on vectors of float32. Lengths are positive multiples of 16.
 func (w *writer) vectorKernels() {
-	w.dot("dot", "F32", "*float32", 4)
-	w.dot("dotF16", "F16", "*uint16", 2)
-	w.axpy("axpy", "F32", "*float32", 4)
-	w.axpy("axpyF16", "F16", "*uint16", 2)
+	w.dot()
 	w.expSlice()
 	w.siluMul()
-	for _, e := range elements {
-		for n := range 4 {
-			w.axpyRows(e.name, e.bytes, n+1)
-		}
-	}
+	w.attentionKernels()
 }
 
-func (w *writer) dot(name, element, typ string, bytes int) {
-	load := w.fn(name, []param{{"x", "*float32"}, {"y", typ}, {"n", "int"}}, "float32")
+func (w *writer) dot() {
+	load := w.fn("dot", []param{{"x", "*float32"}, {"y", "*float32"}, {"n", "int"}}, "float32")
 	load("x", "SI")
 	load("y", "DI")
 	load("n", "CX")
 	w.op("SHRQ", 4, "CX")
-	parts := w.parts()
-	for p := range parts {
+	var sums []vec
+	for p := range w.parts() {
+		sums = append(sums, vec(p))
 		w.op("VXORPS", vec(p), vec(p), vec(p))
 	}
 	w.loop("CX", func() {
-		for p := range parts {
-			v := vec(2 + p)
-			w.loadFloats(element, mem(p*w.lanes*bytes, "(DI)"), v)
-			w.op("VFMADD231PS", mem(p*w.bytes(), "(SI)"), v, vec(p))
+		for _, p := range sums {
+			w.op("VMOVUPS", mem(int(p)*w.bytes(), "(DI)"), vec(2))
+			w.op("VFMADD231PS", mem(int(p)*w.bytes(), "(SI)"), vec(2), p)
 		}
 		w.op("ADDQ", 64, "SI")
-		w.op("ADDQ", 16*bytes, "DI")
+		w.op("ADDQ", 64, "DI")
 	})
-	sum := w.reduce(func(int, int) []vec {
-		if parts == 2 {
-			return []vec{0, 1}
-		}
-		return []vec{0}
-	}, 2)
-	load("ret", fmt.Sprintf("X%d", sum))
+	w.sum(sums, 2, load)
 	w.ret()
 }
 
-func (w *writer) axpy(name, element, typ string, bytes int) {
-	load := w.fn(name, []param{{"y", "*float32"}, {"x", typ}, {"n", "int"}, {"a", "float32"}}, "")
-	load("y", "DI")
-	load("x", "SI")
-	load("n", "CX")
-	load("a", "X0")
-	w.op("VBROADCASTSS", xmm(0), vec(0))
-	w.op("SHRQ", 4, "CX")
-	w.loop("CX", func() {
-		for p := range w.parts() {
-			y, v := vec(1+2*p), vec(2+2*p)
-			w.op("VMOVUPS", mem(p*w.bytes(), "(DI)"), y)
-			w.loadFloats(element, mem(p*w.lanes*bytes, "(SI)"), v)
-			w.op("VFMADD231PS", v, vec(0), y)
-			w.op("VMOVUPS", y, mem(p*w.bytes(), "(DI)"))
-		}
-		w.op("ADDQ", 64, "DI")
-		w.op("ADDQ", 16*bytes, "SI")
-	})
-	w.ret()
+// sum stores the sum of the 16 lanes in the registers of l as the result of a function. It overwrites t and t+1.
+func (w *writer) sum(l []vec, t vec, load func(param, reg string)) {
+	total := w.reduce(func(int, int) []vec { return l }, t)
+	load("ret", fmt.Sprintf("X%d", total))
 }
 
 // exp replaces x by its exponential, in the steps of Exp. DX is the table of constants. It uses t to t+3.
@@ -164,63 +135,5 @@ func (w *writer) storeTile() {
 		w.op("ADDQ", w.bytes(), "SI")
 		w.op("ADDQ", "R8", "DI")
 	})
-	w.ret()
-}
-
-var rowsParams = []param{{"y", "*float32"}, {"yStride", "int"}, {"p", "*float32"}, {"pStride", "int"},
-	{"v", "*byte"}, {"vStride", "int"}, {"rows", "int"}, {"width", "int"}}
-
-// axpyRows adds rows of v, each times its p, to n rows of y. Strides are in bytes; width is a multiple of 16.
-func (w *writer) axpyRows(name string, bytes, n int) {
-	load := w.fn(fmt.Sprintf("axpyRows%sx%d", name, n), rowsParams, "")
-	load("y", "DI")
-	load("yStride", "R8")
-	load("pStride", "R10")
-	load("v", "SI")
-	load("vStride", "R12")
-	load("width", "CX")
-	w.op("LEAQ", "(R8)(R8*2)", "R9")
-	w.op("LEAQ", "(R10)(R10*2)", "R11")
-	unit := 4 // columns at once, in 16
-	if w.lanes == 8 {
-		unit /= n // for want of registers
-	}
-	for ; unit > 0; unit /= 2 {
-		parts := unit * w.parts()
-		y := func(i, part int) vec { return vec(i*parts + part) }
-		p := func(i int) vec { return y(n, i) }
-		v := p(n)
-		again, next := w.label(), w.label()
-		w.place(again)
-		w.op("CMPQ", "CX", 16*unit)
-		w.op("JLT", next)
-		each(n, func(i vec) {
-			for part := range parts {
-				w.op("VMOVUPS", fourFrom("(DI)", "R8", "R9", int(i), part*w.bytes()), y(int(i), part))
-			}
-		})
-		load("p", "DX")
-		load("rows", "BX")
-		w.op("MOVQ", "SI", "AX")
-		w.loop("BX", func() {
-			each(n, func(i vec) { w.op("VBROADCASTSS", fourFrom("(DX)", "R10", "R11", int(i), 0), p(int(i))) })
-			for part := range parts {
-				w.loadFloats(name, mem(part*w.lanes*bytes, "(AX)"), v)
-				each(n, func(i vec) { w.op("VFMADD231PS", v, p(int(i)), y(int(i), part)) })
-			}
-			w.op("ADDQ", "R12", "AX")
-			w.op("ADDQ", 4, "DX")
-		})
-		each(n, func(i vec) {
-			for part := range parts {
-				w.op("VMOVUPS", y(int(i), part), fourFrom("(DI)", "R8", "R9", int(i), part*w.bytes()))
-			}
-		})
-		w.op("ADDQ", 64*unit, "DI")
-		w.op("ADDQ", 16*unit*bytes, "SI")
-		w.op("SUBQ", 16*unit, "CX")
-		w.op("JMP", again)
-		w.place(next)
-	}
 	w.ret()
 }

@@ -4,23 +4,20 @@ import "fmt"
 
 // vectorKernels writes what works on vectors of float32. Lengths are positive multiples of 16.
 func (w *writer) vectorKernels() {
-	w.dot("dot", "F32", "*float32", 4)
-	w.dot("dotF16", "F16", "*uint16", 2)
-	w.axpy("axpy", "F32", "*float32", 4)
-	w.axpy("axpyF16", "F16", "*uint16", 2)
+	w.dot()
 	w.expSlice()
 	w.siluMul()
 	w.read()
-	for _, e := range elements {
+	for _, e := range elements[:2] { // of a cache
 		for n := range 4 {
 			w.axpyRows(e.name, e.bytes, n+1)
 		}
 	}
 }
 
-func (w *writer) dot(name, element, typ string, bytes int) {
+func (w *writer) dot() {
 	const x, y, n = r(0), r(1), r(2)
-	load := w.fn(name, []param{{"x", "*float32"}, {"y", typ}, {"n", "int"}}, "float32")
+	load := w.fn("dot", []param{{"x", "*float32"}, {"y", "*float32"}, {"n", "int"}}, "float32")
 	load("x", x)
 	load("y", y)
 	load("n", n)
@@ -29,36 +26,13 @@ func (w *writer) dot(name, element, typ string, bytes int) {
 	w.loop(n, func() {
 		for half := range 2 {
 			w.op("FLDPQ.P", at(32, x), pair(4, 5))
-			w.loadFloats(element, 8*bytes*half, y, 6)
+			w.op("FLDPQ.P", at(32, y), pair(6, 7))
 			w.s4("VFMLA", v(4), v(6), v(2*half))
 			w.s4("VFMLA", v(5), v(7), v(2*half+1))
 		}
-		w.op("ADD", 16*bytes, y)
 	})
 	w.reduce(func(int) v { return 0 }, 1)
 	load("ret", v(0))
-	w.ret()
-}
-
-func (w *writer) axpy(name, element, typ string, bytes int) {
-	const y, x, n = r(0), r(1), r(2)
-	load := w.fn(name, []param{{"y", "*float32"}, {"x", typ}, {"n", "int"}, {"a", "float32"}}, "")
-	load("y", y)
-	load("x", x)
-	load("n", n)
-	load("a", v(8))
-	w.op("LSR", 4, n)
-	w.loop(n, func() {
-		for half := range 2 {
-			w.op("FLDPQ", at(32*half, y), pair(0, 1))
-			w.loadFloats(element, 8*bytes*half, x, 2)
-			w.op("FMLA", lane{8, 0}, v(2), v(0))
-			w.op("FMLA", lane{8, 0}, v(3), v(1))
-			w.op("FSTPQ", pair(0, 1), at(32*half, y))
-		}
-		w.op("ADD", 64, y)
-		w.op("ADD", 16*bytes, x)
-	})
 	w.ret()
 }
 
