@@ -40,8 +40,22 @@ func orthrus(t *testing.T, stdin string, args ...string) result {
 	return result{status, out.String(), err.String()}
 }
 
+// refused checks that command lines end with a status and one line of error.
+func refused(t *testing.T, status int, lines []string) {
+	t.Helper()
+	for _, line := range lines {
+		t.Run(line, func(t *testing.T) {
+			r := orthrus(t, "", strings.Fields(line)...)
+			if r.status != status {
+				t.Errorf("exit status %d, want %d", r.status, status)
+			}
+			checkErrorLine(t, r)
+		})
+	}
+}
+
 func TestUsageErrors(t *testing.T) {
-	for _, line := range []string{
+	refused(t, statusUsage, []string{
 		"frob",
 		"run --frob",
 		"run text",
@@ -98,19 +112,11 @@ func TestUsageErrors(t *testing.T) {
 		"convert . -t -1",
 		"quantize a b q4_0 -t 5000",
 		"chat hello",
-	} {
-		t.Run(line, func(t *testing.T) {
-			r := orthrus(t, "", strings.Fields(line)...)
-			if r.status != statusUsage {
-				t.Errorf("exit status %d, want %d", r.status, statusUsage)
-			}
-			checkErrorLine(t, r)
-		})
-	}
+	})
 }
 
 func TestFailures(t *testing.T) {
-	for _, line := range []string{
+	refused(t, statusFailure, []string{
 		"run -p x -m no-such-file.gguf",
 		"run -f no-such-file.txt",
 		"inspect no-such-file.gguf",
@@ -127,15 +133,7 @@ func TestFailures(t *testing.T) {
 		"run -p x -c 1000000",
 		"chat --block 33",
 		"chat -m main_test.go",
-	} {
-		t.Run(line, func(t *testing.T) {
-			r := orthrus(t, "", strings.Fields(line)...)
-			if r.status != statusFailure {
-				t.Errorf("exit status %d, want %d", r.status, statusFailure)
-			}
-			checkErrorLine(t, r)
-		})
-	}
+	})
 }
 
 // TestErrorTexts checks what a user reads: which file, what is wrong, and what to
