@@ -116,6 +116,7 @@ type Stats struct {
 	Cached     int   // of these, found in the cache
 	Tokens     int   // tokens generated, the end token included
 	Accepted   []int // drafts accepted in each decode step
+	Drafted    []int // rows of the draft in each decode step, 1 without a draft
 	Verified   int   // drafts verified, in all steps
 	Forwards   int   // passes of decoding: a draft-and-verify step has two
 	PromptTime time.Duration
@@ -301,6 +302,7 @@ func (d *Decoder) step(pos, block, left int, o GenerateOptions, replay *replay, 
 	}
 	s.verified, s.accepted, s.verifyTime = verify, len(next)-1, time.Since(start)
 	stats.Accepted = append(stats.Accepted, s.accepted)
+	stats.Drafted = append(stats.Drafted, s.drafted)
 	stats.Verified += verify - 1
 	if plan != nil {
 		plan.learn(s)

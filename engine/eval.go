@@ -48,6 +48,28 @@ func (d *Decoder) runEval(view View, pos int, tokens []int32) error {
 	return err
 }
 
+// Blank makes the cache hold n tokens 0 with keys and values of zeros, to
+// measure behind a text of that length: the time does not depend on what it says,
+// but it does on its memory having been written.
+func (d *Decoder) Blank(n int) error {
+	if n < 0 || n > d.opt.Context {
+		return fmt.Errorf("%d tokens are outside the context of %d", n, d.opt.Context)
+	}
+	d.Reset()
+	size, err := d.opt.Cache.RowBytes(d.net.HeadDim)
+	if err != nil {
+		return err
+	}
+	zeros := make([]byte, 2*d.net.KVHeads*n*size)
+	for layer := range d.net.layers {
+		if err := d.ctx.RestoreKV(zeros, layer, n); err != nil {
+			return err
+		}
+	}
+	d.tokens = append(d.tokens, make([]int32, n)...)
+	return nil
+}
+
 // TimePass measures one pass of rows rows (at most the block size) of a view
 // with all its logits, at position pos, as decoding would run it. The cache is
 // empty afterwards.
@@ -65,11 +87,11 @@ func (d *Decoder) TimePass(view View, pos, rows int) (time.Duration, error) {
 	return time.Since(start), err
 }
 
-// TimePrompt measures the prompt pass over n tokens from an empty cache, which
-// is empty afterwards.
-func (d *Decoder) TimePrompt(n int) (time.Duration, error) {
-	if n < 1 || n > d.opt.Context {
-		return 0, fmt.Errorf("a prompt of %d tokens is outside the context of %d", n, d.opt.Context)
+// TimePrompt measures the prompt passes over n tokens from position pos on. The
+// cache is empty afterwards.
+func (d *Decoder) TimePrompt(pos, n int) (time.Duration, error) {
+	if n < 1 || pos < 0 || n > d.opt.Context-pos {
+		return 0, fmt.Errorf("a prompt of %d tokens at position %d is outside the context of %d", n, pos, d.opt.Context)
 	}
 	d.Reset()
 	tokens := make([]int32, n)
@@ -77,17 +99,17 @@ func (d *Decoder) TimePrompt(n int) (time.Duration, error) {
 		tokens[i] = int32((1 + i*7919) % d.net.Vocab)
 	}
 	start := time.Now()
-	for pos := 0; pos < n; pos += d.opt.Chunk {
-		rows := min(n-pos, d.opt.Chunk)
+	for at := 0; at < n; at += d.opt.Chunk {
+		rows := min(n-at, d.opt.Chunk)
 		record := d.passes.fill
-		if pos+rows == n {
+		if at+rows == n {
 			record = func(n int) (Pass, error) { return d.passes.check(n, 1, false) }
 		}
 		pass, err := record(rows)
 		if err != nil {
 			return 0, err
 		}
-		d.ctx.Seek(pos, tokens[pos:pos+rows])
+		d.ctx.Seek(pos+at, tokens[at:at+rows])
 		d.ctx.Run(pass)
 		if _, err := d.ctx.Wait(); err != nil {
 			return 0, err

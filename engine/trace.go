@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -42,6 +43,9 @@ func (t *Trace) Check(context int) error {
 		for j, w := range t.Widths {
 			if len(s.Chances[j]) != w-1 || s.Accepted[j] < 0 || s.Accepted[j] >= w {
 				return fmt.Errorf("steps[%d]: a draft of %d rows has %d chances and %d accepted", i, w, len(s.Chances[j]), s.Accepted[j])
+			}
+			if slices.ContainsFunc(s.Chances[j], func(c int16) bool { return c < 0 || c > 1000 }) {
+				return fmt.Errorf("steps[%d]: a chance of a draft of %d rows is not 0 to 1000 thousandths", i, w)
 			}
 		}
 	}
@@ -95,7 +99,7 @@ func (d *Decoder) Trace(ctx context.Context, prompt []int32, maxTokens int) (*Tr
 			s.Accepted = append(s.Accepted, accepted)
 			var chances []int16
 			for _, c := range out.Chances {
-				chances = append(chances, int16(1000*c+0.5))
+				chances = append(chances, int16(1000*probability(c)+0.5))
 			}
 			s.Chances = append(s.Chances, chances)
 		}

@@ -121,7 +121,7 @@ func (b *bench) prompt(ctx context.Context, r *benchResult) error {
 		return nil
 	}
 	name := fmt.Sprintf("pp%d", b.f.pp)
-	s, err := b.rounds(ctx, name, 1, func(int) (time.Duration, error) { return b.m.d.TimePrompt(b.f.pp) })
+	s, err := b.rounds(ctx, name, 1, func(int) (time.Duration, error) { return b.m.d.TimePrompt(0, b.f.pp) })
 	if err == nil {
 		r.Tests = append(r.Tests, newTest(name, b.f.pp, s[0]))
 	}
