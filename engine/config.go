@@ -47,7 +47,7 @@ func readConfig(md gguf.Metadata) (Config, error) {
 	r := metaReader{md: md}
 	c := Config{Arch: r.text("general.architecture")}
 	if r.err == nil && c.Arch != "orthrus" && c.Arch != "qwen3" {
-		return c, fmt.Errorf("general.architecture is %q: only orthrus and qwen3 models run here", c.Arch)
+		return c, fmt.Errorf("general.architecture is %.40q: only orthrus and qwen3 models run here", c.Arch)
 	}
 	c.Name, _ = md.Text("general.name")
 	a := c.Arch + "."

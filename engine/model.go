@@ -51,7 +51,7 @@ func Load(f *gguf.File) (*Model, error) {
 	}
 	for _, t := range f.Tensors {
 		if !l.used[t.Name] {
-			return nil, fmt.Errorf("%s: tensor %s is not part of a %s model", f.Path, t.Name, c.Arch)
+			return nil, fmt.Errorf("%s: tensor %.80q is not part of a %s model", f.Path, t.Name, c.Arch)
 		}
 	}
 	m.Vocab = m.Embed.Rows()

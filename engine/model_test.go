@@ -34,6 +34,7 @@ func TestLoadErrors(t *testing.T) {
 	}{
 		{"missing", "blk.12.attn_norm.weight is missing", set("orthrus.block_count", uint32(13))},
 		{"unknown", "not part of", set("orthrus.block_count", uint32(11))},
+		{"name of several lines", `tensor "a\nb" is not part of`, func(f *gguf.File) { f.Tensors = append(f.Tensors, &gguf.Tensor{Name: "a\nb"}) }},
 		{"dimensions", "blk.0.ffn_up.weight has dimensions", func(f *gguf.File) { f.Tensor("blk.0.ffn_up.weight").Dims[1]-- }},
 		{"type of a vector", "output_norm.weight has type", func(f *gguf.File) { f.Tensor("output_norm.weight").Type = gguf.F16 }},
 		{"type of a matrix", "does not compute with", func(f *gguf.File) { f.Tensor("blk.0.ffn_up.weight").Type = gguf.Type(2000) }},

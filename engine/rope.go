@@ -76,7 +76,7 @@ func (r *metaReader) rope(arch string, headDim int) Rope {
 		return rope
 	}
 	if kind != "yarn" {
-		r.keep(fmt.Errorf("%stype is %q: only yarn is supported", key, kind))
+		r.keep(fmt.Errorf("%stype is %.40q: only yarn is supported", key, kind))
 		return rope
 	}
 	opt := func(name string, otherwise float64) float64 {

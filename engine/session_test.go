@@ -92,10 +92,13 @@ func TestRestoreErrors(t *testing.T) {
 	}
 }
 
+// FuzzRestore: what is restored is what was saved, and whatever it holds can be continued.
 func FuzzRestore(f *testing.F) {
 	m := tiny(f, gguf.F32, 1)
 	d := newDecoder(f, m, 1, engine.DecoderOptions{Context: 16, Cache: gguf.Q8_0})
 	generate(f, d, []int32{1, 2, 3}, engine.GenerateOptions{MaxTokens: 3})
+	f.Add(save(f, d))
+	d.Reset()
 	f.Add(save(f, d))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if d.Restore(bytes.NewReader(data)) != nil {
@@ -106,6 +109,13 @@ func FuzzRestore(f *testing.F) {
 		}
 		if again := save(t, d); !bytes.HasPrefix(data, again) {
 			t.Error("a restored cache is saved differently")
+		}
+		if text := append(slices.Clone(d.Cached()), 1); len(text) < d.Context() {
+			for _, s := range []engine.Sampling{{}, {Temp: 1}, {Temp: 1, TopK: 4, TopP: 0.9, Acceptance: engine.Rejection}} {
+				if ids, _ := generate(t, d, text, engine.GenerateOptions{Sampling: s}); len(ids) == 0 {
+					t.Error("no token")
+				}
+			}
 		}
 	})
 }

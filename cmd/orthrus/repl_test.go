@@ -40,7 +40,7 @@ type chatTest struct {
 	out, err bytes.Buffer
 }
 
-func newChatTest(t *testing.T, args ...string) *chatTest {
+func newChatTest(t testing.TB, args ...string) *chatTest {
 	t.Helper()
 	ct := &chatTest{}
 	c := &console{in: strings.NewReader(""), out: &ct.out, err: &ct.err, errTerminal: true}
@@ -63,7 +63,7 @@ func newChatTest(t *testing.T, args ...string) *chatTest {
 }
 
 // typed runs lines through the REPL and returns what it printed.
-func (ct *chatTest) typed(t *testing.T, lines ...string) (out, err string) {
+func (ct *chatTest) typed(t testing.TB, lines ...string) (out, err string) {
 	t.Helper()
 	ct.out.Reset()
 	ct.err.Reset()

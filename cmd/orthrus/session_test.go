@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
+
 	"orthrus/engine/chat"
 )
 
@@ -82,6 +84,60 @@ func FuzzSessionHeader(f *testing.F) {
 		}
 		again, err := readSessionHeader(&b)
 		if err != nil || !reflect.DeepEqual(again, h) {
+			t.Fatalf("%+v became %+v, %v", h, again, err)
+		}
+	})
+}
+
+// FuzzSession reads whole session files, of any bytes as they are or compressed first.
+// What is accepted is written back as it was.
+func FuzzSession(f *testing.F) {
+	ct := newChatTest(f, "-c", "64")
+	compress := func(data []byte) []byte {
+		z, err := zstd.NewWriter(nil)
+		if err != nil {
+			f.Fatal(err)
+		}
+		return z.EncodeAll(data, nil)
+	}
+	add := func() {
+		var b bytes.Buffer
+		if err := ct.writeSession(&b); err != nil {
+			f.Fatal(err)
+		}
+		z, err := zstd.NewReader(nil)
+		if err != nil {
+			f.Fatal(err)
+		}
+		plain, err := z.DecodeAll(b.Bytes(), nil)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b.Bytes(), false)
+		f.Add(plain, true)
+	}
+	add()
+	ct.messages = sampleHeader().Messages
+	add()
+	f.Fuzz(func(t *testing.T, data []byte, plain bool) {
+		if plain {
+			data = compress(data)
+		}
+		h, err := ct.readSession(bytes.NewReader(data))
+		if err != nil {
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("the error has several lines: %v", err)
+			}
+			return
+		}
+		ct.system, ct.messages, ct.think = h.System, h.Messages, h.Think
+		ct.setSampling(h.Sampling)
+		var b bytes.Buffer
+		if err := ct.writeSession(&b); err != nil {
+			t.Fatal(err)
+		}
+		h.Name = ct.m.name() // the saved name is for messages alone
+		if again, err := ct.readSession(&b); err != nil || !reflect.DeepEqual(again, h) {
 			t.Fatalf("%+v became %+v, %v", h, again, err)
 		}
 	})
