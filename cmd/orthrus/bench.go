@@ -24,6 +24,7 @@ type benchFlags struct {
 	block    int
 	repeats  int
 	assume   float64
+	limits   bool
 	output   string
 }
 
@@ -38,7 +39,11 @@ draft-and-verify needs to pay here. Figures are medians of -r runs, ± their
 standard deviation.
 
 --shape measures random weights of a Qwen3 shape (` + strings.Join(shapeNames(), ", ") + `) without any
-file. How many drafts such a model accepts cannot be measured: --assume says it.`,
+file. How many drafts such a model accepts cannot be measured: --assume says it.
+
+--limits measures how fast this machine reads memory and multiplies int8, and
+tells for every test what share of the speed it reaches that these allow. Weights
+that the processor's caches hold may be read faster than that.`,
 		Example: `  orthrus bench -m model.gguf -o md
   orthrus bench --shape 8b --type q4_k_m --assume 5`,
 		Args: takes(0, 0),
@@ -62,6 +67,7 @@ file. How many drafts such a model accepts cannot be measured: --assume says it.
 	fs.IntVar(&f.tg, "tg", 128, "`tokens` to decode one by one; 0 leaves this test out")
 	fs.IntVar(&f.block, "block", 0, "`rows` of a draft (default: the model's block size)")
 	fs.IntVarP(&f.repeats, "repetitions", "r", 5, "`runs` of each test")
+	fs.BoolVar(&f.limits, "limits", false, "measure this machine's limits and hold the tests against them")
 	choose(fs, &f.output, "output", "o", "table", "table, md, json or csv", []string{"table", "md", "json", "csv"})
 	fs.BoolVar(&f.template.noThink, "no-think", false, "tell the model to answer the prompts at once (default for the demo model)")
 	f.sampling.add(fs)

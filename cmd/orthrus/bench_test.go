@@ -8,20 +8,22 @@ import (
 	"strings"
 	"testing"
 
+	"orthrus/engine"
 	"orthrus/gguf"
 )
 
 func sampleResult() *benchResult {
 	diff := func(n int, s float64) *benchTest {
-		t := newTest("diffusion", n, samples{s, s, s})
+		t := newTest("diffusion", n, samples{s, s, s}, engine.Work{Bytes: 5e8})
 		return &t
 	}
 	r := &benchResult{
-		Machine: "a machine", Backend: "cpu", Threads: 2, Model: "m|odel", Type: "q4_k", Size: 3 << 20, Parameters: 2_500_000, Block: 4,
-		Tests: []benchTest{newTest("pp512", 512, samples{1, 2, 4})},
+		Machine: "a machine", Backend: "cpu", Threads: 2, Cache: "f16", Model: "m|odel", Type: "q4_k", Size: 3 << 20, Parameters: 2_500_000, Block: 4,
+		Limits: []limits{{Read: 10, Int8: 300}, {Read: 8, Int8: 400}},
+		Tests:  []benchTest{newTest("pp512", 512, samples{1, 2, 4}, engine.Work{Bytes: 1e8, MultiplyAdds: 4e11})},
 		Passes: []benchPass{
-			{Rows: 1, AR: newTest("ar", 1, samples{0.01}), Diffusion: diff(1, 0.02)},
-			{Rows: 4, AR: newTest("ar", 4, samples{0.015}), Diffusion: diff(4, 0.025)},
+			{Rows: 1, AR: newTest("ar", 1, samples{0.01}, engine.Work{Bytes: 1e8}), Diffusion: diff(1, 0.02)},
+			{Rows: 4, AR: newTest("ar", 4, samples{0.015}, engine.Work{Bytes: 1e8}), Diffusion: diff(4, 0.025)},
 		},
 		Decode: &benchDecode{
 			Prompts: 2, Same: 2, Histogram: []int{1, 0, 3, 6},
@@ -45,6 +47,9 @@ func TestBenchConclusion(t *testing.T) {
 	near("pp512 ms", r.Tests[0].MS, 2000)
 	near("pp512 stddev of ms", r.Tests[0].MSStddev, 1000*math.Sqrt(7.0/3))
 	near("T(4)/T(1)", r.Passes[1].ARRatio, 1.5)
+	near("floor of computing", r.Tests[0].FloorMS, 2000)
+	near("floor of reading", r.Passes[1].Diffusion.FloorMS, 50)
+	near("share", r.Passes[1].AR.Share, 10./15)
 	near("break-even", r.BreakEven, 4)
 	near("tokens a step", r.Decode.Draft.TokensPerStep, 3.4)
 	near("gain", r.Gain, 0.85)
@@ -78,13 +83,14 @@ func TestBenchFormats(t *testing.T) {
 	if err != nil || len(rows) != 1+1+4+2 {
 		t.Fatalf("csv has %d rows, %v; want a head, 1 test, 4 passes, 2 decodings", len(rows), err)
 	}
-	if want := []string{"a machine", "m|odel", "q4_k", "3145728", "2500000", "cpu", "2", "pp512", "512", "2000"}; !reflect.DeepEqual(rows[1][:10], want) {
-		t.Errorf("csv row %q, want %q", rows[1][:10], want)
+	want := []string{"a machine", "f16", "10", "400", "m|odel", "q4_k", "3145728", "2500000", "cpu", "2", "pp512", "512", "2000"}
+	if got := append(rows[1][:len(want):len(want)], rows[1][17:]...); !reflect.DeepEqual(got, append(want, "2000", "1")) {
+		t.Errorf("csv row %q, want %q", got, want)
 	}
 
 	for _, output := range []string{"table", "md"} {
 		text := format(output)
-		for _, want := range []string{"a machine\n", "3.00 MiB", "2.50 M", "256.00 ± ", "15.00 ± 0.00", "Break-even here with blocks of 4: 4.00 tokens a step, 3.00 accepted drafts.", "80.0 % of 30 drafts"} {
+		for _, want := range []string{"a machine, f16 cache\nbefore the tests: reads 10.0 GB/s, computes 300 GOPS in int8\nafter the tests: reads 8.0 GB/s", "100.0 %", "66.7 %", "3.00 MiB", "2.50 M", "256.00 ± ", "15.00 ± 0.00", "Break-even here with blocks of 4: 4.00 tokens a step, 3.00 accepted drafts.", "80.0 % of 30 drafts"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s lacks %q:\n%s", output, want, text)
 			}
@@ -136,6 +142,23 @@ func TestParsePrompts(t *testing.T) {
 	for _, in := range []string{"", "\n", "[]", "{}", `["a", ""]`, `{"cases": 3}`, `[1]`, `{"cases"`} {
 		if got, err := parsePrompts(in); err == nil {
 			t.Errorf("%q: accepted as %q", in, got)
+		}
+	}
+}
+
+// TestBenchLimits measures this machine and holds a model against it.
+func TestBenchLimits(t *testing.T) {
+	r := orthrus(t, "", "bench", "--limits", "-r", "1", "--pp", "4", "--tg", "2", "-n", "2", "-p", "x", "-o", "json")
+	var b benchResult
+	if err := json.Unmarshal([]byte(r.out), &b); err != nil || r.status != 0 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if len(b.Limits) != 2 || !(b.Limits[0].Read > 0 && b.Limits[1].Int8 > 0) {
+		t.Fatalf("limits: %+v", b.Limits)
+	}
+	for _, test := range b.all() {
+		if !(test.FloorMS > 0 && test.Share > 0) || test.Work.Bytes < b.Size/2 || test.Work.MultiplyAdds < b.Parameters/2 {
+			t.Errorf("%+v", test)
 		}
 	}
 }

@@ -65,6 +65,9 @@ func (b *bench) measure(ctx context.Context) (*benchResult, error) {
 	} else {
 		steps = append(steps, b.decode)
 	}
+	if b.f.limits {
+		steps = append(append([]func(context.Context, *benchResult) error{b.limits}, steps...), b.limits)
+	}
 	for _, step := range steps {
 		if err := step(ctx, r); err != nil {
 			return nil, err
@@ -72,6 +75,11 @@ func (b *bench) measure(ctx context.Context) (*benchResult, error) {
 	}
 	r.conclude()
 	return r, nil
+}
+
+// work is what a pass cannot do without.
+func (b *bench) work(view engine.View, pos, rows, heads int) engine.Work {
+	return b.m.net.Work(view, pos, rows, heads, cacheTypes[b.f.model.cacheType])
 }
 
 // typeName is what the file says its type is, else the type of most bytes.
@@ -123,7 +131,7 @@ func (b *bench) prompt(ctx context.Context, r *benchResult) error {
 	name := fmt.Sprintf("pp%d", b.f.pp)
 	s, err := b.rounds(ctx, name, 1, func(int) (time.Duration, error) { return b.m.d.TimePrompt(0, b.f.pp) })
 	if err == nil {
-		r.Tests = append(r.Tests, newTest(name, b.f.pp, s[0]))
+		r.Tests = append(r.Tests, newTest(name, b.f.pp, s[0], b.work(engine.AR, 0, b.f.pp, 1)))
 	}
 	return err
 }
@@ -144,10 +152,17 @@ func (b *bench) oneByOne(ctx context.Context, r *benchResult) error {
 		}
 		return stats.DecodeTime, err
 	})
-	if err == nil {
-		r.Tests = append(r.Tests, newTest(name, b.f.tg, s[0]))
+	if err != nil {
+		return err
 	}
-	return err
+	var work engine.Work
+	for i := range b.f.tg {
+		w := b.work(engine.AR, 1+i, 1, 1)
+		work.Bytes += w.Bytes
+		work.MultiplyAdds += w.MultiplyAdds
+	}
+	r.Tests = append(r.Tests, newTest(name, b.f.tg, s[0], work))
+	return nil
 }
 
 // passes measures single passes of both views.
@@ -168,9 +183,9 @@ func (b *bench) passes(ctx context.Context, r *benchResult) error {
 		return err
 	}
 	for i, n := range widths {
-		p := benchPass{Rows: n, AR: newTest("ar", n, s[i*len(views)])}
+		p := benchPass{Rows: n, AR: newTest("ar", n, s[i*len(views)], b.work(engine.AR, 0, n, n))}
 		if len(views) > 1 {
-			d := newTest("diffusion", n, s[i*len(views)+1])
+			d := newTest("diffusion", n, s[i*len(views)+1], b.work(engine.Diffusion, 0, n, n))
 			p.Diffusion = &d
 		}
 		r.Passes = append(r.Passes, p)

@@ -19,7 +19,8 @@ type benchResult struct {
 	Size       int64        `json:"size"`
 	Parameters int64        `json:"parameters"`
 	Cache      string       `json:"cache_type"`
-	Block      int          `json:"block"` // rows of a draft; 0 without a diffusion view
+	Block      int          `json:"block"`            // rows of a draft; 0 without a diffusion view
+	Limits     []limits     `json:"limits,omitempty"` // before and after the tests
 	Tests      []benchTest  `json:"tests"`
 	Passes     []benchPass  `json:"passes"`
 	Decode     *benchDecode `json:"decode,omitempty"`
@@ -43,6 +44,17 @@ type benchTest struct {
 	TPS       float64 `json:"tps"`
 	TPSStddev float64 `json:"tps_stddev"`
 	Samples   samples `json:"samples_s"`
+
+	Work engine.Work `json:"work"`
+	// The least time that the machine's limits allow, and its share of MS.
+	FloorMS float64 `json:"floor_ms,omitempty"`
+	Share   float64 `json:"share_of_limit,omitempty"`
+}
+
+// holdAgainst fills what follows from the machine's limits.
+func (t *benchTest) holdAgainst(l limits) {
+	t.FloorMS = 1000 * l.floor(t.Work)
+	t.Share = t.FloorMS / t.MS
 }
 
 // benchPass is a pass of Rows rows through both views.
@@ -98,6 +110,11 @@ func (d *benchDecode) finish() {
 // verification of the block, and yields so many tokens as T(1) would give one by
 // one.
 func (r *benchResult) conclude() {
+	if r.Limits != nil {
+		for _, t := range r.all() {
+			t.holdAgainst(bestLimits(r.Limits))
+		}
+	}
 	one := r.Passes[0].AR.MS
 	for i := range r.Passes {
 		p := &r.Passes[i]
@@ -121,16 +138,31 @@ func (r *benchResult) conclude() {
 	}
 }
 
+// all returns the tests and the passes.
+func (r *benchResult) all() (tests []*benchTest) {
+	for i := range r.Tests {
+		tests = append(tests, &r.Tests[i])
+	}
+	for i := range r.Passes {
+		p := &r.Passes[i]
+		tests = append(tests, &p.AR)
+		if p.Diffusion != nil {
+			tests = append(tests, p.Diffusion)
+		}
+	}
+	return tests
+}
+
 // samples are times in seconds.
 type samples []float64
 
-func newTest(name string, tokens int, s samples) benchTest {
+func newTest(name string, tokens int, s samples, work engine.Work) benchTest {
 	rates := make(samples, len(s))
 	for i, t := range s {
 		rates[i] = float64(tokens) / t
 	}
 	return benchTest{
-		Name: name, Tokens: tokens, Samples: s,
+		Name: name, Tokens: tokens, Samples: s, Work: work,
 		MS: s.median() * 1000, MSStddev: s.stddev() * 1000,
 		TPS: rates.median(), TPSStddev: rates.stddev(),
 	}

@@ -25,7 +25,7 @@ func (r *benchResult) write(w io.Writer, output string) error {
 	if output == "md" {
 		format = table.markdown
 	}
-	parts := []string{r.Machine + "\n", format(r.speeds())}
+	parts := []string{r.machine(), format(r.speeds())}
 	if len(r.Passes) > 1 {
 		parts = append(parts, format(r.costs()))
 	}
@@ -39,17 +39,35 @@ func (r *benchResult) write(w io.Writer, output string) error {
 	return err
 }
 
+// machine tells what was measured on.
+func (r *benchResult) machine() string {
+	text := fmt.Sprintf("%s, %s cache\n", r.Machine, r.Cache)
+	for i, l := range r.Limits {
+		text += fmt.Sprintf("%s the tests: reads %.1f GB/s, computes %.0f GOPS in int8\n", []string{"before", "after"}[i], l.Read, l.Int8)
+	}
+	return text
+}
+
 // speeds is llama-bench's table.
 func (r *benchResult) speeds() table {
 	t := table{
 		head:  []string{"model", "type", "size", "params", "backend", "threads", "test", "t/s"},
 		right: []bool{false, false, true, true, false, true, true, true},
 	}
-	add := func(test, speed string) {
-		t.rows = append(t.rows, []string{r.Model, r.Type, bytesText(r.Size), countText(r.Parameters), r.Backend, fmt.Sprint(r.Threads), test, speed})
+	if r.Limits != nil {
+		t.column("limit t/s", "share")
+	}
+	add := func(test, speed string, limit ...string) {
+		row := append([]string{r.Model, r.Type, bytesText(r.Size), countText(r.Parameters), r.Backend, fmt.Sprint(r.Threads), test, speed}, limit...)
+		t.row(row...)
 	}
 	for _, test := range r.Tests {
-		add(test.Name, fmt.Sprintf("%.2f ± %.2f", test.TPS, test.TPSStddev))
+		speed := fmt.Sprintf("%.2f ± %.2f", test.TPS, test.TPSStddev)
+		if r.Limits == nil {
+			add(test.Name, speed)
+		} else {
+			add(test.Name, speed, fmt.Sprintf("%.2f", 1000*float64(test.Tokens)/test.FloorMS), share(test.Share))
+		}
 	}
 	if d := r.Decode; d != nil {
 		add("prompts, one by one", fmt.Sprintf("%.2f", d.AR.TPS))
@@ -65,22 +83,37 @@ func (r *benchResult) speeds() table {
 
 // costs is the table of single passes.
 func (r *benchResult) costs() table {
-	t := table{
-		head:  []string{"rows", "ar ms", "T(n)/T(1)", "diffusion ms", "T(n)/T(1)", "break-even tokens/step"},
-		right: []bool{true, true, true, true, true, true},
+	var t table
+	t.column("rows")
+	for _, view := range []string{"ar ms", "diffusion ms"} {
+		t.column(view, "T(n)/T(1)")
+		if r.Limits != nil {
+			t.column("floor ms", "share")
+		}
 	}
+	t.column("break-even tokens/step")
 	for _, p := range r.Passes {
-		row := []string{fmt.Sprint(p.Rows), fmt.Sprintf("%.2f ± %.2f", p.AR.MS, p.AR.MSStddev), fmt.Sprintf("%.2f", p.ARRatio), "", "", ""}
-		if d := p.Diffusion; d != nil {
-			row[3], row[4] = fmt.Sprintf("%.2f ± %.2f", d.MS, d.MSStddev), fmt.Sprintf("%.2f", p.DiffusionRatio)
-			if p.Rows > 1 {
-				row[5] = fmt.Sprintf("%.2f", p.BreakEven)
+		row := []string{fmt.Sprint(p.Rows)}
+		add := func(test *benchTest, ratio float64) {
+			row = append(row, fmt.Sprintf("%.2f ± %.2f", test.MS, test.MSStddev), fmt.Sprintf("%.2f", ratio))
+			if r.Limits != nil {
+				row = append(row, fmt.Sprintf("%.2f", test.FloorMS), share(test.Share))
 			}
 		}
-		t.rows = append(t.rows, row)
+		add(&p.AR, p.ARRatio)
+		if p.Diffusion != nil {
+			add(p.Diffusion, p.DiffusionRatio)
+			if p.Rows > 1 {
+				row = append(row, fmt.Sprintf("%.2f", p.BreakEven))
+			}
+		}
+		t.row(row...)
 	}
 	return t
 }
+
+// share writes a share as people read it.
+func share(x float64) string { return fmt.Sprintf("%.1f %%", 100*x) }
 
 // histogram tells how often how many drafts were accepted.
 func (r *benchResult) histogram() table {
@@ -89,8 +122,7 @@ func (r *benchResult) histogram() table {
 	for n, steps := range r.Decode.Histogram {
 		if steps > 0 {
 			bar := strings.Repeat("#", (steps*40+most-1)/most)
-			share := 100 * float64(steps) / float64(r.Decode.Draft.Steps)
-			t.rows = append(t.rows, []string{fmt.Sprint(n), fmt.Sprint(steps), fmt.Sprintf("%.1f %%", share), bar})
+			t.row(fmt.Sprint(n), fmt.Sprint(steps), share(float64(steps)/float64(r.Decode.Draft.Steps)), bar)
 		}
 	}
 	return t
@@ -99,16 +131,33 @@ func (r *benchResult) histogram() table {
 // csv has one line for every test and pass.
 func (r *benchResult) csv(out io.Writer) error {
 	w := csv.NewWriter(out)
-	w.Write([]string{"machine", "model", "type", "size", "params", "backend", "threads", "test", "tokens", "ms", "ms_stddev", "tps", "tps_stddev", "tokens_per_step"})
+	w.Write([]string{
+		"machine", "cache_type", "read_gb_per_s", "int8_gops", "model", "type", "size", "params", "backend", "threads",
+		"test", "tokens", "ms", "ms_stddev", "tps", "tps_stddev", "tokens_per_step", "floor_ms", "share_of_limit",
+	})
+	read, multiply := "", ""
+	if r.Limits != nil {
+		best := bestLimits(r.Limits)
+		read, multiply = fmt.Sprint(best.Read), fmt.Sprint(best.Int8)
+	}
 	line := func(test string, figures ...any) {
-		row := []string{r.Machine, r.Model, r.Type, fmt.Sprint(r.Size), fmt.Sprint(r.Parameters), r.Backend, fmt.Sprint(r.Threads), test}
+		row := []string{
+			r.Machine, r.Cache, read, multiply, r.Model, r.Type, fmt.Sprint(r.Size), fmt.Sprint(r.Parameters), r.Backend, fmt.Sprint(r.Threads), test,
+		}
 		for _, f := range figures {
 			row = append(row, fmt.Sprint(f))
 		}
 		w.Write(row)
 	}
 	measured := func(name string, t benchTest) {
-		line(name, t.Tokens, t.MS, t.MSStddev, t.TPS, t.TPSStddev, "")
+		if r.Limits == nil {
+			line(name, t.Tokens, t.MS, t.MSStddev, t.TPS, t.TPSStddev, "", "", "")
+		} else {
+			line(name, t.Tokens, t.MS, t.MSStddev, t.TPS, t.TPSStddev, "", t.FloorMS, t.Share)
+		}
+	}
+	decoded := func(name string, t decodeTotals) {
+		line(name, t.Tokens, t.Seconds*1000, "", t.TPS, "", t.TokensPerStep, "", "")
 	}
 	for _, t := range r.Tests {
 		measured(t.Name, t)
@@ -120,13 +169,13 @@ func (r *benchResult) csv(out io.Writer) error {
 		}
 	}
 	if d := r.Decode; d != nil {
-		line("prompts, one by one", d.AR.Tokens, d.AR.Seconds*1000, "", d.AR.TPS, "", d.AR.TokensPerStep)
+		decoded("prompts, one by one", d.AR)
 		if d.Draft.Steps > 0 {
-			line(fmt.Sprintf("prompts, blocks of %d", r.Block), d.Draft.Tokens, d.Draft.Seconds*1000, "", d.Draft.TPS, "", d.Draft.TokensPerStep)
+			decoded(fmt.Sprintf("prompts, blocks of %d", r.Block), d.Draft)
 		}
 	}
 	if r.Assumed > 0 && r.Estimate > 0 {
-		line("assumed tokens per step", "", "", "", r.Estimate, "", r.Assumed)
+		line("assumed tokens per step", "", "", "", r.Estimate, "", r.Assumed, "", "")
 	}
 	w.Flush()
 	return w.Error()
@@ -137,6 +186,18 @@ type table struct {
 	head  []string
 	right []bool // columns that are set flush right
 	rows  [][]string
+}
+
+// column adds columns that are set flush right.
+func (t *table) column(heads ...string) {
+	for _, h := range heads {
+		t.head, t.right = append(t.head, h), append(t.right, true)
+	}
+}
+
+// row adds a row; cells at its end may be left out.
+func (t *table) row(cells ...string) {
+	t.rows = append(t.rows, append(cells, make([]string, len(t.head)-len(cells))...))
 }
 
 func (t table) widths() []int {
