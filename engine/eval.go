@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -48,12 +49,17 @@ func (d *Decoder) runEval(view View, pos int, tokens []int32) error {
 	return err
 }
 
-// Blank makes the cache hold n tokens 0 with keys and values of zeros, to
-// measure behind a text of that length: the time does not depend on what it says,
-// but it does on its memory having been written.
+// Blank makes the cache hold n tokens 0, their keys and values zeros unless a
+// text of tokens 0 is there already, to measure behind a text of that length: the
+// time does not depend on what the text says, but on its memory having been
+// written.
 func (d *Decoder) Blank(n int) error {
 	if n < 0 || n > d.opt.Context {
 		return fmt.Errorf("%d tokens are outside the context of %d", n, d.opt.Context)
+	}
+	if n <= len(d.tokens) && !slices.ContainsFunc(d.tokens[:n], func(t int32) bool { return t != 0 }) {
+		d.tokens = d.tokens[:n]
+		return nil
 	}
 	d.Reset()
 	size, err := d.opt.Cache.RowBytes(d.net.HeadDim)
@@ -71,13 +77,15 @@ func (d *Decoder) Blank(n int) error {
 }
 
 // TimePass measures one pass of rows rows (at most the block size) of a view
-// with all its logits, at position pos, as decoding would run it. The cache is
-// empty afterwards.
+// with all its logits, behind pos blank tokens, as decoding would run it. The
+// cache holds these afterwards.
 func (d *Decoder) TimePass(view View, pos, rows int) (time.Duration, error) {
 	if rows < 1 || rows > d.passes.act.logits.Rows() || pos < 0 || pos+rows > d.opt.Context {
 		return 0, fmt.Errorf("a pass of %d rows at position %d is out of range", rows, pos)
 	}
-	d.Reset()
+	if err := d.Blank(pos); err != nil {
+		return 0, err
+	}
 	tokens := make([]int32, rows)
 	for i := range tokens {
 		tokens[i] = int32((1 + i*7919) % d.net.Vocab)
@@ -87,13 +95,15 @@ func (d *Decoder) TimePass(view View, pos, rows int) (time.Duration, error) {
 	return time.Since(start), err
 }
 
-// TimePrompt measures the prompt passes over n tokens from position pos on. The
-// cache is empty afterwards.
+// TimePrompt measures the prompt passes over n tokens behind pos blank ones. The
+// cache holds these afterwards.
 func (d *Decoder) TimePrompt(pos, n int) (time.Duration, error) {
 	if n < 1 || pos < 0 || n > d.opt.Context-pos {
 		return 0, fmt.Errorf("a prompt of %d tokens at position %d is outside the context of %d", n, pos, d.opt.Context)
 	}
-	d.Reset()
+	if err := d.Blank(pos); err != nil {
+		return 0, err
+	}
 	tokens := make([]int32, n)
 	for i := range tokens {
 		tokens[i] = int32((1 + i*7919) % d.net.Vocab)

@@ -20,6 +20,7 @@ type benchFlags struct {
 	prompts  []string
 	file     string
 	pp, tg   int
+	depth    int
 	n        int
 	block    int
 	repeats  int
@@ -65,6 +66,7 @@ that the processor's caches hold may be read faster than that.`,
 	fs.IntVarP(&f.n, "n-predict", "n", 128, "most `tokens` to decode for each prompt")
 	fs.IntVar(&f.pp, "pp", 512, "`tokens` of the prompt to process; 0 leaves this test out")
 	fs.IntVar(&f.tg, "tg", 128, "`tokens` to decode one by one; 0 leaves this test out")
+	fs.IntVarP(&f.depth, "depth", "d", 0, "`tokens` in the cache before --pp, --tg and the single passes")
 	fs.IntVar(&f.block, "block", 0, "`rows` of a draft (default: the model's block size)")
 	fs.IntVarP(&f.repeats, "repetitions", "r", 5, "`runs` of each test")
 	fs.BoolVar(&f.limits, "limits", false, "measure this machine's limits and hold the tests against them")
@@ -90,8 +92,10 @@ func (f *benchFlags) check(cmd *cobra.Command) error {
 		return usagef("--shape: random weights have nothing to say to -p or -f")
 	case f.prompts != nil && changed("file"):
 		return usagef("-p and -f: give one of them")
-	case f.pp < 0 || f.tg < 0 || f.n < 1 || f.block < 0:
-		return usagef("--pp, --tg, -n and --block are counts: -n is 1 or more, the others 0 or more")
+	case min(f.pp, f.tg, f.depth, f.block) < 0 || f.n < 1:
+		return usagef("--pp, --tg, -d, -n and --block are counts: -n is 1 or more, the others 0 or more")
+	case max(f.pp, f.tg, f.depth, f.n) > 1<<28:
+		return usagef("--pp, --tg, -d and -n: at most %d tokens", 1<<28)
 	case f.repeats < 1 || f.repeats > 1000:
 		return usagef("-r %d: choose 1 to 1000 runs", f.repeats)
 	case !(f.assume >= 1 && f.assume <= 64):

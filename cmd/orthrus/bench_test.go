@@ -162,3 +162,29 @@ func TestBenchLimits(t *testing.T) {
 		}
 	}
 }
+
+// TestBenchDepth measures behind a filled cache.
+func TestBenchDepth(t *testing.T) {
+	r := orthrus(t, "", "bench", "-d", "1000", "-r", "1", "--pp", "4", "--tg", "2", "-n", "2", "-p", "x", "-o", "json")
+	var b benchResult
+	if err := json.Unmarshal([]byte(r.out), &b); err != nil || r.status != 0 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if b.Depth != 1000 || b.Tests[0].Name != "pp4 @ d1000" || b.Tests[1].Name != "tg2 @ d1000" {
+		t.Errorf("depth %d, tests %+v", b.Depth, b.Tests)
+	}
+	// Positions 1001 and 1002 are 3 more than twice 1000, in 12 layers of 2 heads of 128 keys and values in f16.
+	if more := b.Tests[1].Work.Bytes - 2*b.Passes[0].AR.Work.Bytes; more != 3*12*2*2*128*2 {
+		t.Errorf("tg2 reads %d bytes more than two passes at 1000", more)
+	}
+	for args, want := range map[string]string{
+		"bench -d 5000":        "at most 4096",
+		"bench -d 100 -c 600":  "context of 612",
+		"bench -d -1":          "counts",
+		"bench --pp 999999999": "at most 268435456 tokens",
+	} {
+		if r := orthrus(t, "", strings.Fields(args)...); r.status == 0 || !strings.Contains(r.err, want) {
+			t.Errorf("%s: %+v", args, r)
+		}
+	}
+}

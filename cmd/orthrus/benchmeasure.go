@@ -33,8 +33,8 @@ func (b *bench) prepare(prompts []string) error {
 			return err
 		}
 	}
-	// The prompt's pass gives the first token of tg.
-	need := max(b.f.pp, b.f.tg+1, b.m.net.BlockSize)
+	// tg begins with the second token of an answer.
+	need := b.f.depth + max(b.f.pp, b.f.tg+1, b.m.net.BlockSize)
 	for _, p := range prompts {
 		text, err := b.m.opening(&b.f.template, p)
 		if err != nil {
@@ -45,7 +45,10 @@ func (b *bench) prepare(prompts []string) error {
 		need = max(need, len(ids)+b.f.n)
 	}
 	if c := b.f.model.context; c > 0 && c < need {
-		return usagef("-c %d: the tests need a context of %d tokens: raise -c, or lower --pp, --tg or -n", c, need)
+		return usagef("-c %d: the tests need a context of %d tokens: raise -c, or lower -d, --pp, --tg or -n", c, need)
+	}
+	if need > b.m.net.Context {
+		return fmt.Errorf("the tests need a context of %d tokens, and %s was made for at most %d: lower -d, --pp, --tg or -n", need, b.m.name(), b.m.net.Context)
 	}
 	return b.m.converse(&b.f.model, max(2048, need))
 }
@@ -54,7 +57,7 @@ func (b *bench) measure(ctx context.Context) (*benchResult, error) {
 	m := b.m
 	r := &benchResult{
 		Machine: m.net.Backend.Describe(), Backend: m.net.Backend.Name(), Threads: b.f.model.cpuThreads(), Model: m.name(), Type: b.typeName(),
-		Cache: b.f.model.cacheType, Size: m.net.Bytes(), Random: b.f.shape != "", Block: m.block(engine.GenerateOptions{Block: b.f.block}),
+		Cache: b.f.model.cacheType, Depth: b.f.depth, Size: m.net.Bytes(), Random: b.f.shape != "", Block: m.block(engine.GenerateOptions{Block: b.f.block}),
 	}
 	for _, t := range m.net.Tensors() {
 		r.Parameters += int64(t.Elems())
@@ -128,25 +131,29 @@ func (b *bench) prompt(ctx context.Context, r *benchResult) error {
 	if b.f.pp == 0 {
 		return nil
 	}
-	name := fmt.Sprintf("pp%d", b.f.pp)
-	s, err := b.rounds(ctx, name, 1, func(int) (time.Duration, error) { return b.m.d.TimePrompt(0, b.f.pp) })
+	name := r.at(fmt.Sprintf("pp%d", b.f.pp))
+	s, err := b.rounds(ctx, name, 1, func(int) (time.Duration, error) { return b.m.d.TimePrompt(b.f.depth, b.f.pp) })
 	if err == nil {
-		r.Tests = append(r.Tests, newTest(name, b.f.pp, s[0], b.work(engine.AR, 0, b.f.pp, 1)))
+		r.Tests = append(r.Tests, newTest(name, b.f.pp, s[0], b.work(engine.AR, b.f.depth, b.f.pp, 1)))
 	}
 	return err
 }
 
-// oneByOne measures plain decoding from an empty context, llama-bench's tg.
+// oneByOne measures plain decoding, llama-bench's tg.
 func (b *bench) oneByOne(ctx context.Context, r *benchResult) error {
 	if b.f.tg == 0 {
 		return nil
 	}
-	name := fmt.Sprintf("tg%d", b.f.tg)
-	// The prompt's pass gives the first token and is not timed.
+	name := r.at(fmt.Sprintf("tg%d", b.f.tg))
+	if err := b.m.d.Blank(b.f.depth); err != nil {
+		return err
+	}
+	// The prompt is in the cache but for its last token, whose pass gives the first
+	// of the answer and is not timed.
+	prompt := make([]int32, b.f.depth+1)
 	o := engine.GenerateOptions{Mode: engine.ARMode, MaxTokens: b.f.tg + 1, IgnoreEOG: true}
 	s, err := b.rounds(ctx, name, 1, func(int) (time.Duration, error) {
-		b.m.d.Reset()
-		stats, err := b.m.d.Generate(ctx, []int32{1}, o, func(int32) bool { return true })
+		stats, err := b.m.d.Generate(ctx, prompt, o, func(int32) bool { return true })
 		if err == nil && stats.Stop != engine.StopLength {
 			err = ctx.Err()
 		}
@@ -157,7 +164,7 @@ func (b *bench) oneByOne(ctx context.Context, r *benchResult) error {
 	}
 	var work engine.Work
 	for i := range b.f.tg {
-		w := b.work(engine.AR, 1+i, 1, 1)
+		w := b.work(engine.AR, b.f.depth+1+i, 1, 1)
 		work.Bytes += w.Bytes
 		work.MultiplyAdds += w.MultiplyAdds
 	}
@@ -177,15 +184,15 @@ func (b *bench) passes(ctx context.Context, r *benchResult) error {
 		views = append(views, engine.Diffusion)
 	}
 	s, err := b.rounds(ctx, "passes", len(widths)*len(views), func(i int) (time.Duration, error) {
-		return b.m.d.TimePass(views[i%len(views)], 0, widths[i/len(views)])
+		return b.m.d.TimePass(views[i%len(views)], b.f.depth, widths[i/len(views)])
 	})
 	if err != nil {
 		return err
 	}
 	for i, n := range widths {
-		p := benchPass{Rows: n, AR: newTest("ar", n, s[i*len(views)], b.work(engine.AR, 0, n, n))}
+		p := benchPass{Rows: n, AR: newTest("ar", n, s[i*len(views)], b.work(engine.AR, b.f.depth, n, n))}
 		if len(views) > 1 {
-			d := newTest("diffusion", n, s[i*len(views)+1], b.work(engine.Diffusion, 0, n, n))
+			d := newTest("diffusion", n, s[i*len(views)+1], b.work(engine.Diffusion, b.f.depth, n, n))
 			p.Diffusion = &d
 		}
 		r.Passes = append(r.Passes, p)

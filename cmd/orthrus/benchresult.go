@@ -19,6 +19,7 @@ type benchResult struct {
 	Size       int64        `json:"size"`
 	Parameters int64        `json:"parameters"`
 	Cache      string       `json:"cache_type"`
+	Depth      int          `json:"depth"`            // tokens in the cache before the tests and passes
 	Block      int          `json:"block"`            // rows of a draft; 0 without a diffusion view
 	Limits     []limits     `json:"limits,omitempty"` // before and after the tests
 	Tests      []benchTest  `json:"tests"`
@@ -33,6 +34,14 @@ type benchResult struct {
 	Estimate float64 `json:"estimated_tps,omitempty"`
 	// Estimate over one-by-one speed.
 	Gain float64 `json:"estimated_gain,omitempty"`
+}
+
+// at is the name of a test at the depth it runs at, as llama-bench has it.
+func (r *benchResult) at(test string) string {
+	if r.Depth == 0 {
+		return test
+	}
+	return fmt.Sprintf("%s @ d%d", test, r.Depth)
 }
 
 // benchTest is one thing measured: medians, and standard deviations.

@@ -84,7 +84,7 @@ func (r *benchResult) speeds() table {
 // costs is the table of single passes.
 func (r *benchResult) costs() table {
 	var t table
-	t.column("rows")
+	t.column(r.at("rows"))
 	for _, view := range []string{"ar ms", "diffusion ms"} {
 		t.column(view, "T(n)/T(1)")
 		if r.Limits != nil {
@@ -163,9 +163,9 @@ func (r *benchResult) csv(out io.Writer) error {
 		measured(t.Name, t)
 	}
 	for _, p := range r.Passes {
-		measured(fmt.Sprintf("ar pass n=%d", p.Rows), p.AR)
+		measured(r.at(fmt.Sprintf("ar pass n=%d", p.Rows)), p.AR)
 		if p.Diffusion != nil {
-			measured(fmt.Sprintf("diffusion pass n=%d", p.Rows), *p.Diffusion)
+			measured(r.at(fmt.Sprintf("diffusion pass n=%d", p.Rows)), *p.Diffusion)
 		}
 	}
 	if d := r.Decode; d != nil {
