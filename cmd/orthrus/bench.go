@@ -37,7 +37,8 @@ func newBench(c *console) *cobra.Command {
 		Long: `Measure prompt processing, one-by-one decoding, single passes of both views, and
 draft-and-verify decoding on prompts, and tell how many tokens a step
 draft-and-verify needs to pay here. Figures are medians of -r runs, ± their
-standard deviation.
+standard deviation. Prompts are decoded one by one, by whole blocks and by as many
+rows as pay (auto) in turn, -r times or until a prompt has had ten seconds.
 
 --shape measures random weights of a Qwen3 shape (` + strings.Join(shapeNames(), ", ") + `) without any
 file. How many drafts such a model accepts cannot be measured: --assume says it.

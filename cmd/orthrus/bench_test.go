@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"orthrus/engine"
 	"orthrus/gguf"
@@ -25,13 +26,21 @@ func sampleResult() *benchResult {
 			{Rows: 1, AR: newTest("ar", 1, samples{0.01}, engine.Work{Bytes: 1e8}), Diffusion: diff(1, 0.02)},
 			{Rows: 4, AR: newTest("ar", 4, samples{0.015}, engine.Work{Bytes: 1e8}), Diffusion: diff(4, 0.025)},
 		},
-		Decode: &benchDecode{
-			Prompts: 2, Same: 2, Histogram: []int{1, 0, 3, 6},
-			AR:    decodeTotals{Tokens: 34, Steps: 34, Seconds: 0.34},
-			Draft: decodeTotals{Tokens: 34, Steps: 10, Forwards: 20, Accepted: 24, Seconds: 0.4},
-		},
+		Decode: &benchDecode{Prompts: 3, Same: 3, Histogram: make([]int, 4)},
 	}
-	r.Decode.finish()
+	run := func(ms int, verified int, accepted ...int) engine.Stats {
+		return engine.Stats{
+			Tokens: 1 + len(accepted) + sum(accepted), Accepted: accepted, Verified: verified, Forwards: 2 * len(accepted),
+			DecodeTime: time.Duration(ms) * time.Millisecond,
+		}
+	}
+	for i, runs := range []map[engine.Mode]engine.Stats{
+		{engine.ARMode: run(190, 0, make([]int, 19)...), engine.DraftMode: run(300, 18, 0, 2, 2, 3, 3, 3), engine.Auto: run(100, 15, 2, 2, 3, 3, 3, 0)},
+		{engine.ARMode: run(150, 0, make([]int, 15)...), engine.DraftMode: run(100, 12, 2, 3, 3, 3), engine.Auto: run(180, 14, 3, 3, 3, 2)},
+		{engine.ARMode: run(0, 0), engine.DraftMode: run(0, 0), engine.Auto: run(1, 0)}, // ends with its first token
+	} {
+		r.Decode.add(i+1, runs)
+	}
 	r.conclude()
 	return r
 }
@@ -53,6 +62,11 @@ func TestBenchConclusion(t *testing.T) {
 	near("break-even", r.BreakEven, 4)
 	near("tokens a step", r.Decode.Draft.TokensPerStep, 3.4)
 	near("gain", r.Gain, 0.85)
+	near("auto's speed", r.Decode.Auto.TPS, 34/0.281)
+	near("auto's slowest", r.Decode.SlowestTime, 1.2)
+	if d := r.Decode; d.SlowestPrompt != 2 || !reflect.DeepEqual(d.Histogram, []int{1, 0, 3, 6}) || d.Auto.Verified != 29 || d.AR.Tokens != 34 {
+		t.Errorf("%+v", d)
+	}
 	near("estimate", r.Estimate, 85)
 	near("even median", samples{4, 1, 3, 2}.median(), 2.5)
 
@@ -80,8 +94,8 @@ func TestBenchFormats(t *testing.T) {
 	}
 
 	rows, err := csv.NewReader(strings.NewReader(format("csv"))).ReadAll()
-	if err != nil || len(rows) != 1+1+4+2 {
-		t.Fatalf("csv has %d rows, %v; want a head, 1 test, 4 passes, 2 decodings", len(rows), err)
+	if err != nil || len(rows) != 1+1+4+3 {
+		t.Fatalf("csv has %d rows, %v; want a head, 1 test, 4 passes, 3 decodings", len(rows), err)
 	}
 	want := []string{"a machine", "f16", "10", "400", "m|odel", "q4_k", "3145728", "2500000", "cpu", "2", "pp512", "512", "2000"}
 	if got := append(rows[1][:len(want):len(want)], rows[1][17:]...); !reflect.DeepEqual(got, append(want, "2000", "1")) {
@@ -90,7 +104,7 @@ func TestBenchFormats(t *testing.T) {
 
 	for _, output := range []string{"table", "md"} {
 		text := format(output)
-		for _, want := range []string{"a machine, f16 cache\nbefore the tests: reads 10.0 GB/s, computes 300 GOPS in int8\nafter the tests: reads 8.0 GB/s", "100.0 %", "66.7 %", "3.00 MiB", "2.50 M", "256.00 ± ", "15.00 ± 0.00", "Break-even here with blocks of 4: 4.00 tokens a step, 3.00 accepted drafts.", "80.0 % of 30 drafts"} {
+		for _, want := range []string{"a machine, f16 cache\nbefore the tests: reads 10.0 GB/s, computes 300 GOPS in int8\nafter the tests: reads 8.0 GB/s", "100.0 %", "66.7 %", "3.00 MiB", "2.50 M", "256.00 ± ", "15.00 ± 0.00", "Break-even here with blocks of 4: 4.00 tokens a step, 3.00 accepted drafts.", "80.0 % of 30 drafts", "prompts, auto", "82.8 % of 29 drafts accepted. Its slowest prompt, number 2, takes 1.20 times"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s lacks %q:\n%s", output, want, text)
 			}

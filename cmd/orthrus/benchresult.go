@@ -79,42 +79,6 @@ type benchPass struct {
 	BreakEven float64 `json:"break_even_tokens_per_step,omitempty"`
 }
 
-// benchDecode is the decoding of prompts in both modes.
-type benchDecode struct {
-	Prompts   int          `json:"prompts"`
-	AR        decodeTotals `json:"ar"`
-	Draft     decodeTotals `json:"diffusion"`
-	Same      int          `json:"same_tokens"` // prompts whose tokens do not depend on the mode
-	Histogram []int        `json:"accepted_histogram"`
-}
-
-// decodeTotals leave the first token of an answer out, which the prompt's pass
-// gives.
-type decodeTotals struct {
-	Tokens        int     `json:"tokens"`
-	Steps         int     `json:"steps"`
-	Forwards      int     `json:"forwards"`
-	Accepted      int     `json:"accepted"`
-	Seconds       float64 `json:"s"`
-	TPS           float64 `json:"tps"`
-	TokensPerStep float64 `json:"tokens_per_step"`
-}
-
-func (t *decodeTotals) add(s engine.Stats) {
-	t.Tokens += max(s.Tokens-1, 0)
-	t.Steps += len(s.Accepted)
-	t.Forwards += s.Forwards
-	t.Accepted += sum(s.Accepted)
-	t.Seconds += s.DecodeTime.Seconds()
-}
-
-func (d *benchDecode) finish() {
-	for _, t := range []*decodeTotals{&d.AR, &d.Draft} {
-		t.TPS = rate(t.Tokens, t.Seconds)
-		t.TokensPerStep = rate(t.Tokens, float64(t.Steps))
-	}
-}
-
 // conclude fills what follows from the measurements: a step costs a draft and a
 // verification of the block, and yields so many tokens as T(1) would give one by
 // one.
@@ -204,11 +168,13 @@ func (r *benchResult) conclusion() []string {
 	if d := r.Decode; d != nil && d.Draft.Steps > 0 {
 		drafts := d.Draft.Steps * (r.Block - 1)
 		lines = append(lines,
-			fmt.Sprintf("Decoding %s with blocks of %d: %s in %s, %.2f tokens a step, %.1f %% of %d drafts accepted; the same tokens in both modes on %d of %d.",
+			fmt.Sprintf("Decoding %s with blocks of %d: %s in %s, %.2f tokens a step, %.1f %% of %d drafts accepted; the same tokens in all modes on %d of %d.",
 				plural(d.Prompts, "prompt"), r.Block, plural(d.Draft.Tokens, "token"), plural(d.Draft.Steps, "step"),
 				d.Draft.TokensPerStep, 100*rate(d.Draft.Accepted, float64(drafts)), drafts, d.Same, d.Prompts),
 			fmt.Sprintf("Measured: %.1f tokens/s drafting and verifying, %.1f one by one: %.2f times as fast.",
-				d.Draft.TPS, d.AR.TPS, d.Draft.TPS/d.AR.TPS))
+				d.Draft.TPS, d.AR.TPS, d.Draft.TPS/d.AR.TPS),
+			fmt.Sprintf("Auto: %.1f tokens/s, %.2f times as fast as one by one; %.2f tokens a step, %.1f %% of %d drafts accepted. Its slowest prompt, number %d, takes %.2f times as long as one by one.",
+				d.Auto.TPS, d.Auto.TPS/d.AR.TPS, d.Auto.TokensPerStep, 100*rate(d.Auto.Accepted, float64(d.Auto.Verified)), d.Auto.Verified, d.SlowestPrompt, d.SlowestTime))
 	}
 	if r.BreakEven > 0 {
 		lines = append(lines, fmt.Sprintf("Break-even here with blocks of %d: %.2f tokens a step, %.2f accepted drafts.",

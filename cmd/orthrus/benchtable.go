@@ -73,6 +73,7 @@ func (r *benchResult) speeds() table {
 		add("prompts, one by one", fmt.Sprintf("%.2f", d.AR.TPS))
 		if d.Draft.Steps > 0 {
 			add(fmt.Sprintf("prompts, blocks of %d", r.Block), fmt.Sprintf("%.2f", d.Draft.TPS))
+			add("prompts, auto", fmt.Sprintf("%.2f", d.Auto.TPS))
 		}
 	}
 	if r.Assumed > 0 && r.Estimate > 0 {
@@ -172,6 +173,7 @@ func (r *benchResult) csv(out io.Writer) error {
 		decoded("prompts, one by one", d.AR)
 		if d.Draft.Steps > 0 {
 			decoded(fmt.Sprintf("prompts, blocks of %d", r.Block), d.Draft)
+			decoded("prompts, auto", d.Auto)
 		}
 	}
 	if r.Assumed > 0 && r.Estimate > 0 {
