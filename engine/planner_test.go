@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -114,6 +115,64 @@ func TestPlanner(t *testing.T) {
 			c.name, plain/auto, fixed/auto, slowest)
 		if fixed/auto < c.best || slowest > c.worst {
 			t.Errorf("%s: %.3f of the best widths, slowest answer %.2f: want %.2f and %.2f", c.name, fixed/auto, slowest, c.best, c.worst)
+		}
+	}
+}
+
+// TestNarrowBlocks counts what drafting fewer rows than the checkpoint's block
+// does to acceptance: at every position of the golden answers, the drafts accepted
+// in a narrow block against those among the first ones of a block of 32.
+func TestNarrowBlocks(t *testing.T) {
+	all := traces(t)
+	for j, rows := range all[0].Widths {
+		var narrow, wide, positions int
+		var survive [32]int
+		for _, tr := range all {
+			for _, s := range tr.Steps {
+				narrow += s.Accepted[j]
+				wide += min(s.Accepted[len(s.Accepted)-1], rows-1)
+				positions++
+				survive[s.Accepted[j]]++
+			}
+		}
+		line := ""
+		for i := 31; i > 0; i-- {
+			survive[i-1] += survive[i]
+		}
+		for _, i := range []int{1, 3, 7, 15, 31} {
+			if i < rows {
+				line += fmt.Sprintf(" %d: %.3f", i, float64(survive[i])/float64(positions))
+			}
+		}
+		mean := float64(narrow) / float64(positions)
+		t.Logf("%2d rows: %.2f drafts accepted, %.2f of as many in a block of 32; at least%s", rows, mean, float64(wide)/float64(positions), line)
+		if float64(narrow) < 0.9*float64(wide) {
+			t.Errorf("%d rows accept %d drafts, the first of 32 rows %d", rows, narrow, wide)
+		}
+	}
+}
+
+// TestChances counts how often drafts of a chance are accepted if those before
+// them are.
+func TestChances(t *testing.T) {
+	var drafts, accepted [10]int
+	for _, tr := range traces(t) {
+		for i := range tr.Steps {
+			chances, n := tr.at(i, 32)
+			for j, c := range chances[:min(n+1, len(tr.Steps)-i-1, 31)] {
+				bin := min(int(c*10), 9)
+				drafts[bin]++
+				if j < n {
+					accepted[bin]++
+				}
+			}
+		}
+	}
+	for i := range drafts {
+		share := float64(accepted[i]) / float64(drafts[i])
+		t.Logf("chance %.1f to %.1f: %.3f of %d drafts accepted", float64(i)/10, float64(i+1)/10, share, drafts[i])
+		if middle := float64(i)/10 + 0.05; share < middle-0.15 || share > middle+0.15 {
+			t.Errorf("drafts of a chance of %.2f: %.3f accepted", middle, share)
 		}
 	}
 }
