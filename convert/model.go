@@ -2,10 +2,8 @@ package convert
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -110,14 +108,14 @@ func (m *model) write(ctx context.Context, o Options, main, diff recipe, md gguf
 	}
 	out, err := gguf.Create(o.Out, md, infos)
 	if err != nil {
-		return nil, o.outError(err)
+		return nil, err
 	}
 	defer out.Abort()
 	if err := transcode(ctx, out, m.weights, o.Threads, o.Progress); err != nil {
-		return nil, o.outError(err)
+		return nil, err
 	}
 	if err := out.Close(); err != nil {
-		return nil, o.outError(err)
+		return nil, err
 	}
 	r := &Report{Path: o.Out, Arch: m.h.arch(), Type: main.name, Bytes: out.Size(), Notes: m.notes}
 	if m.h.blockSize != 0 {
@@ -126,14 +124,4 @@ func (m *model) write(ctx context.Context, o Options, main, diff recipe, md gguf
 	r.count(m.weights)
 	r.Elapsed = time.Since(start)
 	return r, nil
-}
-
-// outError names the output in an error that is about the temporary file, whose
-// name begins with the output's.
-func (o Options) outError(err error) error {
-	var file *fs.PathError
-	if errors.As(err, &file) && strings.HasPrefix(file.Path, o.Out) {
-		return fmt.Errorf("cannot write %s: %w", o.Out, file.Err)
-	}
-	return err
 }

@@ -21,7 +21,7 @@ func TestOpenErrors(t *testing.T) {
 	}
 	path := filepath.Join(dir, "a.gguf")
 	for content, want := range map[string]string{
-		"":              "magic: 4 bytes at offset 0 go beyond the file's end at 0",
+		"":              "magic: 4 bytes at offset 0 go beyond the file's end at 0: is it whole?",
 		"PK\x03\x04zip": `magic: "PK\x03\x04" instead of "GGUF", so this is no GGUF file`,
 	} {
 		if err := os.WriteFile(path, []byte(content), 0o666); err != nil {

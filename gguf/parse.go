@@ -26,7 +26,7 @@ func (d *decoder) end() string {
 	if len(d.data) == maxHeader {
 		return fmt.Sprintf("the largest header, %d bytes", maxHeader)
 	}
-	return fmt.Sprintf("the file's end at %d", len(d.data))
+	return fmt.Sprintf("the file's end at %d: is it whole?", len(d.data))
 }
 
 // fits reports whether n items of at least size bytes can follow.
@@ -187,7 +187,7 @@ func slice(file []byte, start int, offset uint64, align int, info TensorInfo) ([
 	}
 	room := len(file) - start
 	if room < size || offset > uint64(room-size) {
-		return nil, fmt.Errorf("offset: %d bytes at %d+%d go beyond the file's end at %d", size, start, offset, len(file))
+		return nil, fmt.Errorf("offset: %d bytes at %d+%d go beyond the file's end at %d: is it whole?", size, start, offset, len(file))
 	}
 	from := start + int(offset)
 	return file[from : from+size : from+size], nil

@@ -33,7 +33,7 @@ func Create(path string, md Metadata, tensors []TensorInfo) (*Writer, error) {
 	}
 	file, err := createTemp(path)
 	if err != nil {
-		return nil, err
+		return nil, cannotWrite(path, err)
 	}
 	w := &Writer{path: path, file: file, size: size, tensors: extents, written: make([]ranges, len(tensors))}
 	// What is not written of the extended file reads as zeros: the padding.
@@ -42,9 +42,22 @@ func Create(path string, md Metadata, tensors []TensorInfo) (*Writer, error) {
 	}
 	if err != nil {
 		w.Abort()
-		return nil, err
+		return nil, cannotWrite(path, err)
 	}
 	return w, nil
+}
+
+// cannotWrite names the file that the caller knows in an error about the temporary one.
+func cannotWrite(path string, err error) error {
+	var file *fs.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &file):
+		err = file.Err
+	case errors.As(err, &link):
+		err = link.Err
+	}
+	return fmt.Errorf("cannot write %s: %w", path, err)
 }
 
 // createTemp is os.CreateTemp with the permissions of an ordinary new file.
@@ -66,7 +79,7 @@ func (w *Writer) WriteAt(tensor int, p []byte, off int64) error {
 		return fmt.Errorf("%s: tensor %q: writing %d bytes at %d of %d", w.path, t.name, len(p), off, t.size)
 	}
 	if _, err := w.file.WriteAt(p, t.off+off); err != nil {
-		return err
+		return cannotWrite(w.path, err)
 	}
 	w.mu.Lock()
 	w.written[tensor].add(off, off+int64(len(p)))
@@ -90,13 +103,13 @@ func (w *Writer) Close() error {
 		}
 	}
 	if err := w.file.Sync(); err != nil {
-		return err
+		return cannotWrite(w.path, err)
 	}
 	if err := w.file.Close(); err != nil { // Windows renames closed files only
-		return err
+		return cannotWrite(w.path, err)
 	}
 	if err := os.Rename(w.file.Name(), w.path); err != nil {
-		return err
+		return cannotWrite(w.path, err)
 	}
 	w.file = nil
 	return nil
