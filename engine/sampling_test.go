@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -72,7 +73,7 @@ func TestDistribution(t *testing.T) {
 	for _, typ := range []gguf.Type{gguf.Q8_0} {
 		m := tiny(t, typ, 1)
 		for _, filter := range []engine.Sampling{{Temp: 0.4}, {Temp: 0.5, TopK: 8, TopP: 0.9}} {
-			exact := triples(t, m, prompt, filter)
+			want := exact(t, m, prompt, filter, 3)
 			for _, c := range []struct {
 				name string
 				kind engine.Acceptance
@@ -94,8 +95,8 @@ func TestDistribution(t *testing.T) {
 					accepted += stats.Accepted[0]
 				}
 				what := fmt.Sprintf("%s, %+v, %s", typ, filter, c.name)
-				chiSquare(t, what+", tokens 1 and 2", marginal(exact, 2), first, seeds)
-				chiSquare(t, what+", tokens 2 and 3", marginal(exact, 0), second, seeds)
+				chiSquare(t, what+", tokens 1 and 2", marginal(want, 2), first, seeds)
+				chiSquare(t, what+", tokens 2 and 3", marginal(want, 0), second, seeds)
 				t.Logf("%s: %.3f of 2 drafts accepted in the first step", what, float64(accepted)/seeds)
 				if c.mode == engine.Auto && len(verified) < 2 {
 					t.Errorf("%s: always verified the same number of drafts", what)
@@ -108,29 +109,70 @@ func TestDistribution(t *testing.T) {
 	}
 }
 
-// triples are the exact probabilities of the first three tokens.
-func triples(t *testing.T, m *engine.Model, prompt []int32, s engine.Sampling) map[[3]int32]float64 {
-	d := newDecoder(t, m, 1, engine.DecoderOptions{Context: 16, Cache: gguf.F32})
-	if _, err := d.Eval(engine.AR, 0, prompt[:len(prompt)-1]); err != nil {
+// TestDemoDistribution holds the first two tokens of 20,000 seeds, the second
+// from a draft, against the exact probabilities on the demo model, in the middle
+// of an answer where much is possible.
+func TestDemoDistribution(t *testing.T) {
+	const seeds = 20_000
+	m, g := demo(t, "q4_k_m", ""), goldens()[63]
+	prompt := slices.Concat(g.IDs, g.AR)[:79]
+	filter := engine.Sampling{Temp: 1, TopK: 20, TopP: 0.95}
+	want := exact(t, m, prompt, filter, 2)
+	for name, kind := range map[string]engine.Acceptance{"match": engine.Match, "rejection": engine.Rejection} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDecoder(t, m, 1, engine.DecoderOptions{Context: len(prompt) + 3, Cache: gguf.F32})
+			counts := map[[3]int32]int{}
+			accepted := 0
+			for seed := range seeds {
+				s := filter
+				s.Seed, s.Acceptance = uint64(seed), kind
+				ids := make([]int32, 0, 2)
+				stats, err := d.Generate(context.Background(), prompt, engine.GenerateOptions{Mode: engine.DraftMode, Block: 2, Sampling: s, IgnoreEOG: true}, func(id int32) bool {
+					ids = append(ids, id)
+					return len(ids) < 2
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				counts[[3]int32{ids[0], ids[1], -1}]++
+				accepted += stats.Accepted[0]
+			}
+			chiSquare(t, name, want, counts, seeds)
+			if accepted < seeds/10 || accepted > seeds*9/10 {
+				t.Errorf("%d of %d drafts accepted, the test needs both outcomes", accepted, seeds)
+			}
+		})
+	}
+}
+
+// exact are the exact probabilities of the first n tokens, of 3 at most; the
+// places of further ones hold -1.
+func exact(t *testing.T, m *engine.Model, prompt []int32, s engine.Sampling, n int) map[[3]int32]float64 {
+	t.Helper()
+	d := newDecoder(t, m, 1, engine.DecoderOptions{Context: len(prompt) + n, Cache: gguf.F32})
+	last := len(prompt) - 1
+	if _, err := d.Eval(engine.AR, 0, prompt[:last]); err != nil {
 		t.Fatal(err)
 	}
-	next := func(pos int, token int32) map[int32]float64 {
-		rows, err := d.Eval(engine.AR, pos, []int32{token})
+	all := map[[3]int32]float64{}
+	var follow func(depth int, text [3]int32, token int32, p float64)
+	follow = func(depth int, text [3]int32, token int32, p float64) {
+		if depth == n {
+			all[text] = p
+			return
+		}
+		rows, err := d.Eval(engine.AR, last+depth, []int32{token})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return distribution(rows[0], s)
-	}
-	n := len(prompt)
-	exact := map[[3]int32]float64{}
-	for a, pa := range next(n-1, prompt[n-1]) {
-		for b, pb := range next(n, a) {
-			for c, pc := range next(n+1, b) {
-				exact[[3]int32{a, b, c}] = pa * pb * pc
-			}
+		for next, q := range distribution(rows[0], s) {
+			text[depth] = next
+			follow(depth+1, text, next, p*q)
 		}
 	}
-	return exact
+	follow(0, [3]int32{-1, -1, -1}, prompt[last], 1)
+	return all
 }
 
 // distribution filters a row by the textbook: sort, cut, normalize.
