@@ -1,6 +1,7 @@
 package quant
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 
@@ -19,35 +20,47 @@ const KeyBlock = 64
 
 // PutKey makes row, a row of type t, key i of keys. Different keys may be put concurrently.
 func PutKey(t gguf.Type, keys []byte, i int, row []byte) {
-	moveKey(t, keys, i, row, func(key, row []byte) { copy(key, row) })
+	block := keys[i/KeyBlock*KeyBlock*len(row):][:KeyBlock*len(row)]
+	i %= KeyBlock
+	switch t {
+	case gguf.F32:
+		for j := 0; j < len(row); j += 4 {
+			binary.LittleEndian.PutUint32(block[KeyBlock*j+4*i:], binary.LittleEndian.Uint32(row[j:]))
+		}
+	case gguf.F16:
+		for j := 0; j < len(row); j += 2 {
+			binary.LittleEndian.PutUint16(block[KeyBlock*j+2*i:], binary.LittleEndian.Uint16(row[j:]))
+		}
+	case gguf.Q8_0:
+		for ; len(row) > 0; row, block = row[bytesQ8_0:], block[KeyBlock*bytesQ8_0:] {
+			binary.LittleEndian.PutUint16(block[2*i:], binary.LittleEndian.Uint16(row))
+			for j, q := range row[2:bytesQ8_0] {
+				block[KeyBlock*(2+j)+i] = q
+			}
+		}
+	default:
+		panic(fmt.Sprintf("quant: no keys of %v", t))
+	}
 }
 
 // Key copies key i of keys to row, as PutKey was given it.
 func Key(t gguf.Type, keys []byte, i int, row []byte) {
-	moveKey(t, keys, i, row, func(key, row []byte) { copy(row, key) })
-}
-
-// moveKey calls move for the parts of a key, which lie apart in its block, and those of its row.
-func moveKey(t gguf.Type, keys []byte, i int, row []byte, move func(key, row []byte)) {
 	block := keys[i/KeyBlock*KeyBlock*len(row):][:KeyBlock*len(row)]
 	i %= KeyBlock
-	part := func(at, size int) { // of a row, of that many bytes
-		move(block[at*KeyBlock+i*size:][:size], row[at:][:size])
-	}
 	switch t {
 	case gguf.F32:
-		for at := 0; at < len(row); at += 4 {
-			part(at, 4)
+		for j := 0; j < len(row); j += 4 {
+			copy(row[j:j+4], block[KeyBlock*j+4*i:])
 		}
 	case gguf.F16:
-		for at := 0; at < len(row); at += 2 {
-			part(at, 2)
+		for j := 0; j < len(row); j += 2 {
+			copy(row[j:j+2], block[KeyBlock*j+2*i:])
 		}
 	case gguf.Q8_0:
-		for at := 0; at < len(row); at += bytesQ8_0 {
-			part(at, 2)
+		for ; len(row) > 0; row, block = row[bytesQ8_0:], block[KeyBlock*bytesQ8_0:] {
+			copy(row[:2], block[2*i:])
 			for j := 2; j < bytesQ8_0; j++ {
-				part(at+j, 1)
+				row[j] = block[KeyBlock*j+i]
 			}
 		}
 	default:
@@ -167,7 +180,11 @@ func axpyRowsPortable(r weightedRows) {
 	x := make([]float32, r.width)
 	size := cacheRow(r.t, r.width)
 	for j := range r.rows {
-		Dequantize(r.t, x, r.v[j*r.vStride:][:size])
+		if row := r.v[j*r.vStride:][:size]; r.t == gguf.Q8_0 {
+			dequantizeQ8_0(x, row)
+		} else {
+			loadFloats(r.t, x, row, 0)
+		}
 		for i := range r.n {
 			a, y := r.p[i*r.pStride+j], r.y[i*r.yStride:][:r.width]
 			for c, v := range x {

@@ -44,6 +44,7 @@ var avx2 = simd{
 			gguf.Q8_0: {axpyRowsQ8_0x1AVX2, axpyRowsQ8_0x2AVX2},
 		},
 		softmax: softmaxAVX2, scaleAXPY: scaleAXPYAVX2,
+		scaleMul: scaleMulAVX2, rotate: rotateAVX2, toF16: toF16AVX2, quantizeQ8_0: quantizeQ8_0AVX2,
 	},
 	multiply: multiplyAVX2,
 }
@@ -72,6 +73,7 @@ var avx512 = simd{
 			gguf.Q8_0: {axpyRowsQ8_0x1AVX512, axpyRowsQ8_0x2AVX512, axpyRowsQ8_0x3AVX512, axpyRowsQ8_0x4AVX512, axpyRowsQ8_0x5AVX512, axpyRowsQ8_0x6AVX512},
 		},
 		softmax: softmaxAVX512, scaleAXPY: scaleAXPYAVX512,
+		scaleMul: scaleMulAVX512, rotate: rotateAVX512, toF16: toF16AVX512, quantizeQ8_0: quantizeQ8_0AVX512,
 	},
 	multiply: multiplyAVX512,
 }

@@ -20,14 +20,14 @@ func F16ToF32(h uint16) float32 {
 }
 
 // F32ToF16 rounds to IEEE 754 binary16, to nearest, ties to even. Magnitudes of 65520 and above become
-// infinite; a NaN becomes a quiet NaN of the same sign.
+// infinite; a NaN becomes a quiet NaN of the same sign and keeps the upper bits of its payload.
 func F32ToF16(f float32) uint16 {
 	b := math.Float32bits(f)
 	sign := uint16(b>>16) & 0x8000
 	b &= 0x7fffffff
 	switch {
 	case b > 0x7f800000: // NaN
-		return sign | 0x7e00
+		return sign | 0x7e00 | uint16(b>>13)&0x3ff
 	case b >= 0x47800000: // 2^16 and above
 		return sign | 0x7c00
 	case b < 0x38800000: // below 2^-14: beside 0.5 the last bit of a float32 weighs 2^-24, as in a subnormal

@@ -23,6 +23,11 @@ type kernels struct {
 	axpyRows    func(r weightedRows)
 	softmax     func(x []float32, scale float32) (peak, sum float32)
 	scaleAXPY   func(y []float32, scale, a float32, x []float32)
+
+	scaleMul     func(dst, x []float32, scale float32, w []float32)
+	rotate       func(x, cos, sin []float32)
+	toF16        func(dst []byte, x []float32)
+	quantizeQ8_0 func(dst []byte, x []float32)
 }
 
 var portable = kernels{
@@ -40,6 +45,11 @@ var portable = kernels{
 	axpyRows:    axpyRowsPortable,
 	softmax:     softmax,
 	scaleAXPY:   scaleAXPY,
+
+	scaleMul:     scaleMul,
+	rotate:       rotate,
+	toF16:        toF16,
+	quantizeQ8_0: quantizeBlocksQ8_0,
 }
 
 // product is a checked call of MatMul.

@@ -12,13 +12,16 @@ import (
 const (
 	elemsQ8_0 = 32
 	bytesQ8_0 = 34
+	maxQ8_0   = 127 * maxF16 // largest value
 )
 
-// quantizeQ8_0 takes d = max|x| / 127 and rounds halves away from zero, as quantize_row_q8_0_ref does.
-func quantizeQ8_0(dst []byte, src []float32) {
+func quantizeQ8_0(dst []byte, src []float32) { active.quantizeQ8_0(dst, src) }
+
+// quantizeBlocksQ8_0 takes d = max|x| / 127 and rounds halves away from zero, as quantize_row_q8_0_ref does.
+func quantizeBlocksQ8_0(dst []byte, src []float32) {
 	var buf [elemsQ8_0]float32
 	for ; len(src) > 0; dst, src = dst[bytesQ8_0:], src[elemsQ8_0:] {
-		x, amax := bounded(buf[:], src[:elemsQ8_0], 127*maxF16)
+		x, amax := bounded(buf[:], src[:elemsQ8_0], maxQ8_0)
 		d := amax / 127
 		inv := inverse(d)
 		binary.LittleEndian.PutUint16(dst, F32ToF16(d))

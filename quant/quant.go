@@ -136,7 +136,9 @@ func dequantizeF32(dst []float32, src []byte) {
 	}
 }
 
-func quantizeF16(dst []byte, src []float32) {
+func quantizeF16(dst []byte, src []float32) { active.toF16(dst, src) }
+
+func toF16(dst []byte, src []float32) {
 	for i, v := range src {
 		binary.LittleEndian.PutUint16(dst[2*i:], F32ToF16(v))
 	}

@@ -1,6 +1,9 @@
 package quant
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // Dot returns the dot product of x and y, of equal length, in a fixed order. Sixteen lanes run side by side:
 // lane j is the chain of fused multiply-adds over the elements j, j+16, j+32, ... in ascending order, from 0.
@@ -12,6 +15,23 @@ func Dot(x, y []float32) float32 {
 
 // SumSquares returns Dot(x, x).
 func SumSquares(x []float32) float32 { return active.dot(x, x) }
+
+// RMSNorm sets dst[i] = x[i] * s * w[i] with s = 1/sqrt(mean(x*x) + eps), each product rounded. The mean is SumSquares
+// over the length, in float32, and the root that of float64, rounded. The slices have the same length; dst may be x.
+func RMSNorm(dst, x, w []float32, eps float32) {
+	mustEqual(len(dst), len(x))
+	mustEqual(len(x), len(w))
+	mean := SumSquares(x) / float32(len(x))
+	active.scaleMul(dst, x, float32(1/math.Sqrt(float64(mean+eps))), w)
+}
+
+// Rotate turns every pair (a, b) = (x[i], x[i+n]) by its angle, n being half of the length of x: a*cos[i] - b*sin[i]
+// and b*cos[i] + a*sin[i], each product rounded. cos and sin have n values.
+func Rotate(x, cos, sin []float32) {
+	mustEqual(len(x), 2*len(cos))
+	mustEqual(len(cos), len(sin))
+	active.rotate(x, cos, sin)
+}
 
 // ExpSlice sets dst[i] = Exp(x[i]). The slices have the same length and may be the same.
 func ExpSlice(dst, x []float32) {
@@ -64,6 +84,21 @@ func dot(x, y []float32) float32 {
 	var l lanes
 	l.add(x, y)
 	return l.sum()
+}
+
+func scaleMul(dst, x []float32, scale float32, w []float32) {
+	for i, v := range x {
+		dst[i] = float32(v*scale) * w[i]
+	}
+}
+
+func rotate(x, cos, sin []float32) {
+	x, y := x[:len(cos)], x[len(cos):]
+	for i, c := range cos {
+		a, b, s := x[i], y[i], sin[i]
+		x[i] = float32(a*c) - float32(b*s)
+		y[i] = float32(b*c) + float32(a*s)
+	}
 }
 
 func expSlice(dst, x []float32) {

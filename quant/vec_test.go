@@ -1,8 +1,10 @@
 package quant
 
 import (
+	"bytes"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -100,6 +102,83 @@ func TestSiLUMul(t *testing.T) {
 		want := g / (1 + math.Exp(-g)) * float64(up[i])
 		if math.Abs(float64(got)-want) > 0x1p-21*math.Abs(want)+0x1p-121*math.Abs(float64(up[i])) { // 0 where Exp(-g) is infinite
 			t.Errorf("SiLUMul(%g, %g) = %g, want %g", gate[i], up[i], got, want)
+		}
+	}
+}
+
+// What works on a layer's vectors gives the bits of plain formulas on every kernel.
+func TestRMSNorm(t *testing.T) {
+	for _, kern := range available() {
+		use(t, kern)
+		r := rand.New(rand.NewPCG(6, 8))
+		for n := 1; n < 100; n++ {
+			x, w := withSentinel(floats(r, n, n%3)), floats(r, n, 0)
+			var l lanes
+			l.add(x[:n], x[:n])
+			scale := float32(1 / math.Sqrt(float64(l.sum()/float32(n)+1e-6)))
+			want := slices.Clone(x)
+			for i := range n {
+				want[i] = float32(x[i]*scale) * w[i]
+			}
+			RMSNorm(x[:n], x[:n], w, 1e-6)
+			compare(t, x, want)
+		}
+	}
+}
+
+func TestRotate(t *testing.T) {
+	for _, kern := range available() {
+		use(t, kern)
+		r := rand.New(rand.NewPCG(6, 9))
+		for n := range 70 {
+			x, cos, sin := withSentinel(floats(r, 2*n, n%3)), floats(r, n, 0), floats(r, n, 0)
+			want := slices.Clone(x)
+			for i := range n {
+				want[i] = float32(x[i]*cos[i]) - float32(x[n+i]*sin[i])
+				want[n+i] = float32(x[n+i]*cos[i]) + float32(x[i]*sin[i])
+			}
+			Rotate(x[:2*n], cos, sin)
+			compare(t, x, want)
+		}
+	}
+}
+
+// The kernels that quantize for a cache give the bytes of the plain functions, whatever they are given.
+func TestQuantizeKernels(t *testing.T) {
+	for _, kern := range available() {
+		r := rand.New(rand.NewPCG(6, 10))
+		for i := range 3000 {
+			n := r.IntN(80)
+			x := floats(r, n, i%3)
+			got := bytes.Repeat([]byte{7}, 2*n+1)
+			want := slices.Clone(got)
+			kern.toF16(got[:2*n], x)
+			toF16(want[:2*n], x)
+			if !bytes.Equal(got, want) {
+				t.Fatalf("%s: f16 of %x: %x, want %x", kern.name, x, got, want)
+			}
+
+			blocks := r.IntN(4)
+			x = floats(r, blocks*elemsQ8_0, i%3)
+			for j := range x {
+				switch {
+				case i%4 == 1: // halves, which are rounded away from zero
+					x[j] = float32(r.IntN(255)-127) / 2
+				case i%4 == 2 && j%elemsQ8_0 == 0: // and beside them
+					x[j] = 127
+				case i%4 == 2:
+					x[j] = math.Nextafter32(float32(r.IntN(255)-127)/2, float32(r.IntN(3)-1))
+				case i%4 == 3: // subnormal scales, and those without an inverse
+					x[j] *= 0x1p-120
+				}
+			}
+			got = bytes.Repeat([]byte{7}, blocks*bytesQ8_0+1)
+			want = slices.Clone(got)
+			kern.quantizeQ8_0(got[:len(got)-1], x)
+			quantizeBlocksQ8_0(want[:len(want)-1], x)
+			if !bytes.Equal(got, want) {
+				t.Fatalf("%s: q8_0 of %x: %x, want %x", kern.name, x, got, want)
+			}
 		}
 	}
 }

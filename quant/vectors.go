@@ -20,6 +20,11 @@ type vectors struct {
 	keyDotsQ8_0 []keyDots
 	softmax     func(x *float32, n int, scale float32, peak *float32, table *expConstants) float32
 	scaleAXPY   func(y, x *float32, n int, scale, a float32)
+	scaleMul    func(dst, x, w *float32, n int, scale float32)
+	rotate      func(x, cos, sin *float32, n int) // n pairs
+	toF16       func(dst *byte, x *float32, n int)
+	// quantizeQ8_0 stops at a block with a value beyond limit and returns the number of blocks left.
+	quantizeQ8_0 func(dst *byte, x *float32, blocks int, limit float32) (left int)
 }
 
 type (
@@ -84,6 +89,44 @@ func (s *vectors) addTo(k *kernels) {
 			s.scaleAXPY(&y[0], &x[0], n, scale, a)
 		}
 		scaleAXPY(y[n:], scale, a, x[n:])
+	}
+	k.scaleMul = func(dst, x []float32, scale float32, w []float32) {
+		n := len(x) &^ 15
+		if s.scaleMul == nil {
+			n = 0
+		}
+		if n > 0 {
+			s.scaleMul(&dst[0], &x[0], &w[0], n, scale)
+		}
+		scaleMul(dst[n:], x[n:], scale, w[n:])
+	}
+	k.rotate = func(x, cos, sin []float32) {
+		if len(cos) == 0 || len(cos)%16 != 0 || s.rotate == nil {
+			rotate(x, cos, sin)
+			return
+		}
+		s.rotate(&x[0], &cos[0], &sin[0], len(cos))
+	}
+	k.toF16 = func(dst []byte, x []float32) {
+		n := len(x) &^ 15
+		if s.toF16 == nil {
+			n = 0
+		}
+		if n > 0 {
+			s.toF16(&dst[0], &x[0], n)
+		}
+		toF16(dst[2*n:], x[n:])
+	}
+	k.quantizeQ8_0 = func(dst []byte, x []float32) {
+		for s.quantizeQ8_0 != nil && len(x) > 0 {
+			left := s.quantizeQ8_0(&dst[0], &x[0], len(x)/elemsQ8_0, maxQ8_0)
+			dst, x = dst[len(dst)-left*bytesQ8_0:], x[len(x)-left*elemsQ8_0:]
+			if left > 0 {
+				quantizeBlocksQ8_0(dst[:bytesQ8_0], x[:elemsQ8_0])
+				dst, x = dst[bytesQ8_0:], x[elemsQ8_0:]
+			}
+		}
+		quantizeBlocksQ8_0(dst, x)
 	}
 }
 

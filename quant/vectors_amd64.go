@@ -63,6 +63,18 @@ func softmaxAVX2(x *float32, n int, scale float32, peak *float32, table *expCons
 func scaleAXPYAVX2(y *float32, x *float32, n int, scale float32, a float32)
 
 //go:noescape
+func scaleMulAVX2(dst *float32, x *float32, w *float32, n int, scale float32)
+
+//go:noescape
+func rotateAVX2(x *float32, cos *float32, sin *float32, n int)
+
+//go:noescape
+func toF16AVX2(dst *byte, x *float32, n int)
+
+//go:noescape
+func quantizeQ8_0AVX2(dst *byte, x *float32, blocks int, limit float32) int
+
+//go:noescape
 func dotAVX512(x *float32, y *float32, n int) float32
 
 //go:noescape
@@ -145,3 +157,15 @@ func softmaxAVX512(x *float32, n int, scale float32, peak *float32, table *expCo
 
 //go:noescape
 func scaleAXPYAVX512(y *float32, x *float32, n int, scale float32, a float32)
+
+//go:noescape
+func scaleMulAVX512(dst *float32, x *float32, w *float32, n int, scale float32)
+
+//go:noescape
+func rotateAVX512(x *float32, cos *float32, sin *float32, n int)
+
+//go:noescape
+func toF16AVX512(dst *byte, x *float32, n int)
+
+//go:noescape
+func quantizeQ8_0AVX512(dst *byte, x *float32, blocks int, limit float32) int

@@ -50,8 +50,8 @@ func (c *cache) head(layer []byte, kvHead int) []byte {
 
 // store writes one position's rows of all heads.
 func (c *cache) store(layer, pos int, k, v []float32) {
-	var buf [4 * 256]byte
-	row := resize(buf[:0], c.rowBytes)
+	var buf [512]byte
+	row := resize(buf[:], c.rowBytes)
 	for h := range c.kvHeads {
 		quant.Quantize(c.t, row, k[h*c.headDim:(h+1)*c.headDim])
 		quant.PutKey(c.t, c.head(c.k[layer], h), pos, row)

@@ -23,7 +23,7 @@ type context struct {
 	sampling engine.Sampling
 	outcome  engine.Outcome
 
-	acts        []*quant.Act // prepared inputs, one for each form that the weights need
+	acts        []*quant.Act // prepared inputs, one for each form that weights need
 	cos, sin    []float32    // [rows][HeadDim/2], of the running pass
 	parts       []parts
 	workers     []worker
@@ -80,20 +80,15 @@ func (c *context) Memory() engine.Memory {
 
 func (c *context) Close() error { return nil }
 
-// act returns the prepared form of src for weights of type t, preparing it if
-// none of those prepared since the last reset serves.
-func (c *context) act(used *int, t gguf.Type, src *buffer) *quant.Act {
-	for _, a := range c.acts[:*used] {
+// act returns the memory for inputs of weights of type t, which all products of the same form share.
+func (c *context) act(t gguf.Type, cols int) *quant.Act {
+	for _, a := range c.acts {
 		if a.Serves(t) {
 			return a
 		}
 	}
-	if *used == len(c.acts) {
-		c.acts = append(c.acts, new(quant.Act))
-	}
-	a := c.acts[*used]
-	*used++
-	a.Reset(t, src.rows, src.cols)
-	c.pool.run(src.rows, func(_, i int) { a.Set(i, src.row(i)) })
+	a := new(quant.Act)
+	a.Reset(t, 0, cols)
+	c.acts = append(c.acts, a)
 	return a
 }

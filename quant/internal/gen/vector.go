@@ -8,6 +8,7 @@ func (w *writer) vectorKernels() {
 	w.expSlice()
 	w.siluMul()
 	w.attentionKernels()
+	w.storeKernels()
 }
 
 func (w *writer) dot() {
