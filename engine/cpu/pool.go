@@ -3,32 +3,45 @@ package cpu
 import (
 	"runtime"
 	"sync/atomic"
+	"time"
 )
 
-// pool runs loops on a fixed set of threads: the caller's and its helpers'.
-// Between two loops a helper spins for some microseconds, since the next one
-// usually follows at once, and then sleeps, so that a waiting terminal costs
-// nothing.
+// pool runs loops on a fixed set of threads: the caller's and its helpers'. A loop ends when its pieces are done;
+// a helper that comes late, since another program has its processor, finds none left and holds nobody up.
+//
+// Between two loops a helper looks for the next one for a while, since that usually follows at once, and then
+// sleeps, so that a waiting terminal costs nothing. So does the caller while others finish their pieces.
 type pool struct {
 	helpers []helper
 	body    func(thread, i int)
-	count   int64
-	next    atomic.Int64 // index of the next piece of the loop
-	busy    atomic.Int32 // helpers that have not finished it
-	round   atomic.Uint32
-	closed  bool
+	closed  atomic.Bool
+	_       [64]byte
+
+	// next is the index of the next piece, and in the upper half the number of pieces. Whoever adds 1 gets a piece,
+	// if there is one left; body is that of this loop until the piece is done.
+	next atomic.Uint64
+	_    [64]byte
+
+	done     atomic.Uint32 // pieces of the loop
+	waiting  atomic.Bool   // the caller sleeps until all are
+	finished chan struct{}
 }
 
 type helper struct {
 	asleep atomic.Bool
 	wake   chan struct{}
+	_      [64]byte
 }
 
-// spins is how often a helper looks for work before it sleeps, about 20 µs.
-const spins = 20_000
+const (
+	// idle is how long a helper looks for the next loop: longer than what lies between two passes of decoding.
+	idle = 100 * time.Microsecond
+	// patience is how long the caller looks whether the others are done: longer than most pieces take.
+	patience = 100 * time.Microsecond
+)
 
 func newPool(threads int) *pool {
-	p := &pool{helpers: make([]helper, threads-1)}
+	p := &pool{helpers: make([]helper, threads-1), finished: make(chan struct{}, 1)}
 	for i := range p.helpers {
 		p.helpers[i].wake = make(chan struct{}, 1)
 		go p.help(i)
@@ -46,62 +59,81 @@ func (p *pool) run(n int, body func(thread, i int)) {
 		}
 		return
 	}
-	p.body, p.count = body, int64(n)
-	p.start()
+	p.body = body
+	p.done.Store(0)
+	p.next.Store(uint64(n) << 32)
+	for i := range min(n-1, len(p.helpers)) {
+		p.helpers[i].rouse()
+	}
 	p.work(0)
-	for tries := 0; p.busy.Load() > 0; tries++ {
-		if tries > spins {
-			runtime.Gosched() // more threads than processors
+	complete := func() bool { return p.done.Load() == uint32(n) }
+	for !spin(patience, complete) {
+		p.waiting.Store(true)
+		if !complete() || !p.waiting.CompareAndSwap(true, false) {
+			<-p.finished // perhaps from who was late to see that the loop before had ended
 		}
 	}
 }
 
-// start lets the helpers begin a round.
-func (p *pool) start() {
-	p.next.Store(0)
-	p.busy.Store(int32(len(p.helpers)))
-	p.round.Add(1)
-	for i := range p.helpers {
-		if h := &p.helpers[i]; h.asleep.CompareAndSwap(true, false) {
-			h.wake <- struct{}{}
+// spin looks until ready, or returns false after a time. It lets other goroutines have the processor now and then.
+func spin(limit time.Duration, ready func() bool) bool {
+	for start := time.Now(); ; runtime.Gosched() {
+		for range 5000 {
+			if ready() {
+				return true
+			}
+		}
+		if time.Since(start) > limit {
+			return false
 		}
 	}
 }
 
+// left tells whether a loop has pieces that nobody has taken.
+func (p *pool) left() bool {
+	next := p.next.Load()
+	return uint32(next) < uint32(next>>32)
+}
+
+// work takes pieces while there are any.
 func (p *pool) work(thread int) {
-	for {
-		i := p.next.Add(1) - 1
-		if i >= p.count {
+	for p.left() {
+		next := p.next.Add(1) - 1
+		i, n := uint32(next), uint32(next>>32)
+		if i >= n {
 			return
 		}
 		p.body(thread, int(i))
+		if p.done.Add(1) == n && p.waiting.CompareAndSwap(true, false) {
+			p.finished <- struct{}{}
+		}
 	}
 }
 
 func (p *pool) help(i int) {
 	h := &p.helpers[i]
-	for seen := uint32(0); ; {
-		for tries := 0; p.round.Load() == seen; tries++ {
-			if tries < spins {
-				continue
-			}
-			h.asleep.Store(true)
-			// A round that began before asleep was set did not wake this helper.
-			if p.round.Load() != seen && h.asleep.CompareAndSwap(true, false) {
-				break
-			}
-			<-h.wake
-		}
-		seen = p.round.Load()
-		if p.closed {
-			return
-		}
+	ready := func() bool { return p.left() || p.closed.Load() }
+	for !p.closed.Load() {
 		p.work(i + 1)
-		p.busy.Add(-1)
+		if !spin(idle, ready) {
+			h.asleep.Store(true)
+			// A loop that began before asleep was set did not wake this helper.
+			if !ready() || !h.asleep.CompareAndSwap(true, false) {
+				<-h.wake
+			}
+		}
+	}
+}
+
+func (h *helper) rouse() {
+	if h.asleep.Load() && h.asleep.CompareAndSwap(true, false) {
+		h.wake <- struct{}{}
 	}
 }
 
 func (p *pool) close() {
-	p.closed = true
-	p.start()
+	p.closed.Store(true)
+	for i := range p.helpers {
+		p.helpers[i].rouse()
+	}
 }
