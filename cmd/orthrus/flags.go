@@ -4,13 +4,13 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"math"
-	"runtime"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/spf13/pflag"
 
 	"orthrus/engine"
+	"orthrus/engine/cpu"
 	"orthrus/gguf"
 )
 
@@ -70,7 +70,7 @@ func (f *modelFlags) cpuThreads() int {
 	if f.threads > 0 {
 		return f.threads
 	}
-	return runtime.GOMAXPROCS(0)
+	return cpu.Threads()
 }
 
 // samplingFlags say how tokens are chosen. What is not given comes from the

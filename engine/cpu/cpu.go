@@ -16,11 +16,10 @@ type Backend struct {
 	pool *pool
 }
 
-// New starts a backend of the given number of threads; 0 means one for every
-// processor that Go may use.
+// New starts a backend of the given number of threads; 0 means [Threads].
 func New(threads int) *Backend {
 	if threads <= 0 {
-		threads = runtime.GOMAXPROCS(0)
+		threads = Threads()
 	}
 	return &Backend{pool: newPool(threads)}
 }
