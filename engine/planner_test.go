@@ -10,10 +10,10 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// traces are what drafting gives along the answers to the golden prompts: the
-// output of
+// traces are what drafting gives along the answers to the golden prompts, made by
 //
-//	orthrus bench -f testdata/demo_decode.json -n 160 --record testdata/demo_traces.json.zst
+//	orthrus convert convert/testdata/orthrus-demo-18m -o demo.gguf --type bf16 --diff-type bf16
+//	orthrus bench -m demo.gguf --no-think --cache-type f32 -f engine/testdata/demo_decode.json -n 160 --record engine/testdata/demo_traces.json.zst
 func traces(t testing.TB) (all []Trace) {
 	t.Helper()
 	data, err := os.ReadFile("testdata/demo_traces.json.zst")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,6 +18,8 @@ type benchFlags struct {
 	shape    string
 	typ      string
 	diffType string
+	record   string
+	replay   string
 	prompts  []string
 	file     string
 	pp, tg   int
@@ -42,12 +45,16 @@ rows as pay (auto) in turn, -r times or until a prompt has had ten seconds.
 
 --shape measures random weights of a Qwen3 shape (` + strings.Join(shapeNames(), ", ") + `) without any
 file. How many drafts such a model accepts cannot be measured: --assume says it.
+Or --replay lets it decode the answers of another model, whose drafts --record
+wrote down: with their chances, and as many of them accepted.
 
 --limits measures how fast this machine reads memory and multiplies int8, and
 tells for every test what share of the speed it reaches that these allow. Weights
 that the processor's caches hold may be read faster than that.`,
 		Example: `  orthrus bench -m model.gguf -o md
-  orthrus bench --shape 8b --type q4_k_m --assume 5`,
+  orthrus bench --shape 8b --type q4_k_m --assume 5
+  orthrus bench -m small.gguf -f prompts.txt --record small.json.zst
+  orthrus bench --shape 8b --type q4_k_m --replay small.json.zst`,
 		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.check(cmd); err != nil {
@@ -62,6 +69,8 @@ that the processor's caches hold may be read faster than that.`,
 	choose(fs, &f.typ, "type", "", convert.DefaultType, "`type` of the random weights", convert.Types())
 	choose(fs, &f.diffType, "diff-type", "", "", "`type` of the random diffusion projections (default: fits --type)", convert.Types())
 	fs.Float64Var(&f.assume, "assume", 4, "`tokens` per step to assume for random weights")
+	fs.StringVar(&f.replay, "replay", "", "decode as a `file` of --record tells, instead of prompts")
+	fs.StringVar(&f.record, "record", "", "measure nothing, write to this `file` what drafting gives for the prompts")
 	fs.StringArrayVarP(&f.prompts, "prompt", "p", nil, "`prompt` to decode; may be repeated (default: some about Go)")
 	fs.StringVarP(&f.file, "file", "f", "", "`file` of prompts, one a line or JSON")
 	fs.IntVarP(&f.n, "n-predict", "n", 128, "most `tokens` to decode for each prompt")
@@ -84,6 +93,17 @@ that the processor's caches hold may be read faster than that.`,
 
 func (f *benchFlags) check(cmd *cobra.Command) error {
 	changed := cmd.Flags().Changed
+	for _, alone := range traceFlags {
+		if !changed(alone.name) {
+			continue
+		}
+		if cmd.Flag(alone.name).Value.String() == "" {
+			return usagef("--%s names no file", alone.name)
+		}
+		if i := slices.IndexFunc(alone.without, changed); i >= 0 {
+			return usagef("--%s %s: leave --%s out", alone.name, alone.reason, alone.without[i])
+		}
+	}
 	switch {
 	case f.shape != "" && f.model.path != "":
 		return usagef("-m and --shape: give one of them")
@@ -108,11 +128,24 @@ func (f *benchFlags) check(cmd *cobra.Command) error {
 	return f.sampling.check()
 }
 
+// traceFlags are beside which others have no meaning, and why.
+var traceFlags = []struct {
+	name, reason string
+	without      []string
+}{
+	{"record", "measures nothing, and decodes greedily", []string{
+		"replay", "shape", "pp", "tg", "depth", "block", "repetitions", "limits", "output", "temp", "top-k", "top-p", "min-p", "seed", "acceptance",
+	}},
+	{"replay", "decodes nothing but the file", []string{
+		"assume", "prompt", "file", "n-predict", "no-think", "temp", "top-k", "top-p", "min-p", "seed", "acceptance",
+	}},
+}
+
 func (f *benchFlags) run(ctx context.Context, c *console) error {
 	b := &bench{c: c, f: f}
 	var prompts []string
 	var err error
-	if f.shape == "" {
+	if f.shape == "" && f.replay == "" {
 		if prompts, err = f.readPrompts(c); err != nil {
 			return err
 		}
@@ -126,6 +159,9 @@ func (f *benchFlags) run(ctx context.Context, c *console) error {
 	}
 	ctx, stop := c.interruptible(ctx)
 	defer stop()
+	if f.record != "" {
+		return b.record(ctx, f.record)
+	}
 	result, err := b.measure(ctx)
 	c.status("")
 	if err != nil {

@@ -17,6 +17,7 @@ type bench struct {
 	m       *model
 	f       *benchFlags
 	prompts [][]int32 // none for random weights
+	traces  []*engine.Trace
 }
 
 // passRows are the widths of the single passes.
@@ -43,6 +44,19 @@ func (b *bench) prepare(prompts []string) error {
 		ids := b.m.tok.Encode(text, true)
 		b.prompts = append(b.prompts, ids)
 		need = max(need, len(ids)+b.f.n)
+		if b.f.record != "" {
+			need = max(need, len(ids)+b.f.n+b.m.net.BlockSize)
+		}
+	}
+	if b.f.replay != "" {
+		traces, err := readTraces(b.f.replay, b.m.net.Context)
+		if err != nil {
+			return err
+		}
+		for _, t := range traces {
+			need = max(need, min(t.Prompt+len(t.Steps)+2+b.m.net.BlockSize, b.m.net.Context))
+		}
+		b.traces = traces
 	}
 	if c := b.f.model.context; c > 0 && c < need {
 		return usagef("-c %d: the tests need a context of %d tokens: raise -c, or lower -d, --pp, --tg or -n", c, need)
@@ -63,9 +77,12 @@ func (b *bench) measure(ctx context.Context) (*benchResult, error) {
 		r.Parameters += int64(t.Elems())
 	}
 	steps := []func(context.Context, *benchResult) error{b.prompt, b.oneByOne, b.passes}
-	if r.Random {
+	switch {
+	case b.traces != nil:
+		steps = append(steps, b.replay)
+	case r.Random:
 		r.Assumed = b.f.assume
-	} else {
+	default:
 		steps = append(steps, b.decode)
 	}
 	if b.f.limits {

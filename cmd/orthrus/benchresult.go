@@ -25,6 +25,7 @@ type benchResult struct {
 	Tests      []benchTest  `json:"tests"`
 	Passes     []benchPass  `json:"passes"`
 	Decode     *benchDecode `json:"decode,omitempty"`
+	Replay     *benchReplay `json:"replay,omitempty"`
 
 	// Draft-and-verify pays from BreakEven tokens a step on.
 	BreakEven float64 `json:"break_even_tokens_per_step,omitempty"`
@@ -175,6 +176,13 @@ func (r *benchResult) conclusion() []string {
 				d.Draft.TPS, d.AR.TPS, d.Draft.TPS/d.AR.TPS),
 			fmt.Sprintf("Auto: %.1f tokens/s, %.2f times as fast as one by one; %.2f tokens a step, %.1f %% of %d drafts accepted. Its slowest prompt, number %d, takes %.2f times as long as one by one.",
 				d.Auto.TPS, d.Auto.TPS/d.AR.TPS, d.Auto.TokensPerStep, 100*rate(d.Auto.Accepted, float64(d.Auto.Verified)), d.Auto.Verified, d.SlowestPrompt, d.SlowestTime))
+	}
+	if d := r.Replay; d != nil {
+		lines = append(lines,
+			fmt.Sprintf("Replaying %s: %s in %s, %.2f tokens a step, %.1f %% of %d drafts accepted.",
+				plural(d.Traces, "answer"), plural(d.Auto.Tokens, "token"), plural(d.Auto.Steps, "step"),
+				d.Auto.TokensPerStep, 100*rate(d.Auto.Accepted, float64(d.Auto.Verified)), d.Auto.Verified),
+			fmt.Sprintf("Measured: %.1f tokens/s in auto, %.1f one by one: %.2f times as fast.", d.Auto.TPS, d.AR.TPS, d.Auto.TPS/d.AR.TPS))
 	}
 	if r.BreakEven > 0 {
 		lines = append(lines, fmt.Sprintf("Break-even here with blocks of %d: %.2f tokens a step, %.2f accepted drafts.",

@@ -30,7 +30,10 @@ func (r *benchResult) write(w io.Writer, output string) error {
 		parts = append(parts, format(r.costs()))
 	}
 	if r.Decode != nil && r.Decode.Draft.Steps > 0 {
-		parts = append(parts, format(r.histogram()))
+		parts = append(parts, format(histogram("accepted", r.Decode.Histogram)))
+	}
+	if r.Replay != nil {
+		parts = append(parts, format(histogram("rows drafted", r.Replay.Rows)))
 	}
 	if lines := r.conclusion(); lines != nil {
 		parts = append(parts, strings.Join(lines, "\n")+"\n")
@@ -76,6 +79,10 @@ func (r *benchResult) speeds() table {
 			add("prompts, auto", fmt.Sprintf("%.2f", d.Auto.TPS))
 		}
 	}
+	if d := r.Replay; d != nil {
+		add("replay, one by one", fmt.Sprintf("%.2f", d.AR.TPS))
+		add("replay, auto", fmt.Sprintf("%.2f", d.Auto.TPS))
+	}
 	if r.Assumed > 0 && r.Estimate > 0 {
 		add(fmt.Sprintf("assumed %g tokens/step", r.Assumed), fmt.Sprintf("%.2f", r.Estimate))
 	}
@@ -116,14 +123,14 @@ func (r *benchResult) costs() table {
 // share writes a share as people read it.
 func share(x float64) string { return fmt.Sprintf("%.1f %%", 100*x) }
 
-// histogram tells how often how many drafts were accepted.
-func (r *benchResult) histogram() table {
-	t := table{head: []string{"accepted", "steps", "share", ""}, right: []bool{true, true, true, false}}
-	most := slices.Max(r.Decode.Histogram)
-	for n, steps := range r.Decode.Histogram {
+// histogram tells how many steps had which number of something.
+func histogram(of string, counts []int) table {
+	t := table{head: []string{of, "steps", "share", ""}, right: []bool{true, true, true, false}}
+	most, all := slices.Max(counts), sum(counts)
+	for n, steps := range counts {
 		if steps > 0 {
 			bar := strings.Repeat("#", (steps*40+most-1)/most)
-			t.row(fmt.Sprint(n), fmt.Sprint(steps), share(float64(steps)/float64(r.Decode.Draft.Steps)), bar)
+			t.row(fmt.Sprint(n), fmt.Sprint(steps), share(float64(steps)/float64(all)), bar)
 		}
 	}
 	return t
@@ -175,6 +182,10 @@ func (r *benchResult) csv(out io.Writer) error {
 			decoded(fmt.Sprintf("prompts, blocks of %d", r.Block), d.Draft)
 			decoded("prompts, auto", d.Auto)
 		}
+	}
+	if d := r.Replay; d != nil {
+		decoded("replay, one by one", d.AR)
+		decoded("replay, auto", d.Auto)
 	}
 	if r.Assumed > 0 && r.Estimate > 0 {
 		line("assumed tokens per step", "", "", "", r.Estimate, "", r.Assumed, "", "")
