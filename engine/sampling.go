@@ -44,15 +44,26 @@ const (
 // lane of Philox4x32-10 (Salmon et al., 2011, "Parallel random numbers: as easy
 // as 1, 2, 3") with the seed as key and (position, token/4, stream) as counter.
 func Uniform(seed uint64, position int, token int32, stream uint32) float64 {
-	lanes := philox(seed, [4]uint32{uint32(position), uint32(token) >> 2, stream, 0})
-	return (float64(lanes[token&3]) + 0.5) / (1 << 32)
+	return Uniforms(seed, position, token, stream)[token&3]
+}
+
+// Uniforms returns [Uniform] of the four tokens that share a counter with token.
+func Uniforms(seed uint64, position int, token int32, stream uint32) (u [4]float64) {
+	for i, lane := range philox(seed, [4]uint32{uint32(position), uint32(token) >> 2, stream, 0}) {
+		u[i] = (float64(lane) + 0.5) / (1 << 32)
+	}
+	return u
 }
 
 // Gumbel returns a standard Gumbel variate keyed as [Uniform] is. The argmax of
 // log-probabilities plus such noise is an exact sample of the distribution.
 func Gumbel(seed uint64, position int, token int32, stream uint32) float64 {
-	return -math.Log(-math.Log(Uniform(seed, position, token, stream)))
+	return GumbelOf(Uniform(seed, position, token, stream))
 }
+
+// GumbelOf turns a uniform variate into a standard Gumbel variate. It is at most
+// -ln(1-u).
+func GumbelOf(u float64) float64 { return -math.Log(-math.Log(u)) }
 
 func philox(seed uint64, c [4]uint32) [4]uint32 {
 	k0, k1 := uint32(seed), uint32(seed>>32)

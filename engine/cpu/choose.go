@@ -181,19 +181,26 @@ func (f *filter) top(logits []float32, k int) {
 	f.set = h
 }
 
-// maxGumbel is above every value that [engine.Gumbel] returns.
-const maxGumbel = 23
-
 // draw samples the set by the noise of a position.
 func (f *filter) draw(seed uint64, position int) int32 {
 	best, at := math.Inf(-1), int32(0)
-	for _, c := range f.set {
-		if c.logit+maxGumbel < best {
-			continue // no noise can lift it
+	least := 0.0 // exp(best), a little less
+	var u [4]float64
+	counter := int32(-1) // that u is of
+	for i, c := range f.set {
+		if counter != c.id/4 {
+			counter = c.id / 4
+			u = engine.Uniforms(seed, position, c.id, engine.StreamChoice)
 		}
-		key := c.logit + engine.Gumbel(seed, position, c.id, engine.StreamChoice)
+		// The noise is at most -ln(1-u): mostly that tells without a logarithm that it does not lift the
+		// candidate to the best.
+		if (1-u[c.id&3])*least > f.w[i] {
+			continue
+		}
+		key := c.logit + engine.GumbelOf(u[c.id&3])
 		if key > best || key == best && c.id < at {
 			best, at = key, c.id
+			least = math.Exp(best) * (1 - 1e-9)
 		}
 	}
 	return at
