@@ -35,7 +35,7 @@ func (h *hparams) metadata(name string, fileType uint32) gguf.Metadata {
 		if r.attention != nil {
 			// In GGUF it multiplies YaRN's own 0.1 ln(factor) + 1, in config.json it
 			// replaces that (llama.cpp, llama-context.cpp: yarn_attn_factor).
-			set("rope.scaling.attn_factor", float32(*r.attention/(0.1*math.Log(r.factor)+1)))
+			set("rope.scaling.attn_factor", float32(*r.attention/(float64(0.1*math.Log(r.factor))+1)))
 		}
 		if r.betaFast != nil {
 			set("rope.scaling.yarn_beta_fast", float32(*r.betaFast))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -120,28 +121,29 @@ func generate(t testing.TB, d *engine.Decoder, prompt []int32, o engine.Generate
 // are allowed.
 func TestGoldenDecode(t *testing.T) {
 	m := demo(t, "bf16", "bf16")
-	same, tokens, steps := 0, 0, 0
+	other, tokens, steps := 0, 0, 0
 	for i, g := range goldens() {
-		d := newDecoder(t, m, 0, engine.DecoderOptions{Context: len(g.IDs) + goldenTokens, Cache: gguf.F32})
-		ar, _ := generate(t, d, g.IDs, engine.GenerateOptions{Mode: engine.ARMode})
-		if !slices.Equal(ar, g.AR) {
-			t.Errorf("case %d: AR mode gives %v, want %v", i, ar, g.AR)
-		}
-		d.Reset()
-		ids, stats := generate(t, d, g.IDs, engine.GenerateOptions{Mode: engine.DraftMode})
-		if !slices.Equal(ids, g.Diffusion) {
-			t.Errorf("case %d: draft mode gives %v, want %v", i, ids, g.Diffusion)
-		}
-		if slices.Equal(stats.Accepted, g.Accepted) {
-			same++
-		} else {
-			t.Logf("case %d: accepted %v, the reference %v", i, stats.Accepted, g.Accepted)
-		}
-		tokens, steps = tokens+len(ids), steps+len(stats.Accepted)
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			d := newDecoder(t, m, 0, engine.DecoderOptions{Context: len(g.IDs) + goldenTokens, Cache: gguf.F32})
+			ar, _ := generate(t, d, g.IDs, engine.GenerateOptions{Mode: engine.ARMode})
+			if !slices.Equal(ar, g.AR) {
+				t.Errorf("AR mode gives %v, want %v", ar, g.AR)
+			}
+			d.Reset()
+			ids, stats := generate(t, d, g.IDs, engine.GenerateOptions{Mode: engine.DraftMode})
+			if !slices.Equal(ids, g.Diffusion) {
+				t.Errorf("draft mode gives %v, want %v", ids, g.Diffusion)
+			}
+			if !slices.Equal(stats.Accepted, g.Accepted) {
+				t.Logf("accepted %v, the reference %v", stats.Accepted, g.Accepted)
+				other++
+			}
+			tokens, steps = tokens+len(ids), steps+len(stats.Accepted)
+		})
 	}
-	t.Logf("%d tokens in %d steps; %d of %d cases accept as the reference does", tokens, steps, same, len(goldens()))
-	if same < 62 {
-		t.Errorf("%d of %d cases accept as the reference does, want at least 62", same, len(goldens()))
+	t.Logf("%d tokens in %d steps; %d cases accept otherwise than the reference", tokens, steps, other)
+	if other > 2 {
+		t.Errorf("%d cases accept otherwise than the reference, at most 2 may", other)
 	}
 }
 

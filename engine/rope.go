@@ -34,7 +34,8 @@ type Yarn struct {
 
 // Apply stretches an unscaled embedding. Dimensions that turn often over the
 // original context keep their frequency, slow ones are divided by the factor,
-// and a linear ramp lies between.
+// and a linear ramp lies between. Products are rounded before they are added, so
+// that no machine fuses the two.
 func (y Yarn) Apply(r Rope) Rope {
 	half := len(r.InvFreq)
 	dim := float64(2 * half)
@@ -54,7 +55,7 @@ func (y Yarn) Apply(r Rope) Rope {
 		out.InvFreq[i] = float32(float64(freq/y.Factor*ramp) + float64(freq*(1-ramp)))
 	}
 	if y.Factor > 1 {
-		out.Scale = float32((0.1*math.Log(y.Factor) + 1) * y.Attention)
+		out.Scale = float32((float64(0.1*math.Log(y.Factor)) + 1) * y.Attention)
 	}
 	return out
 }

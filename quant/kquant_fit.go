@@ -56,7 +56,7 @@ func (b *affineBlock) fit(x []float32, qmax float64) {
 		g := &groups[j]
 		b.scale[j], b.min[j] = g.round(d, dmin, qmax)
 		inv := inverse(d * float64(b.scale[j]))
-		m := dmin * float64(b.min[j])
+		m := dmin * float64(b.min[j]) // of 11 and 6 bits: exact, so that v+m may be fused
 		q := b.q[affineLen*j:][:affineLen]
 		for i, v := range &g.x {
 			q[i] = byte(max(0, min(int(qmax), int(nearest((v+m)*inv)))))
