@@ -17,7 +17,8 @@ type cache struct {
 	headDim   int
 	positions int
 	rowBytes  int // of one head at one position
-	k, v      []([]byte)
+	memory    []byte
+	k, v      [][]byte // parts of it, by layer
 }
 
 func newCache(g engine.Geometry) (cache, error) {
@@ -27,20 +28,24 @@ func newCache(g engine.Geometry) (cache, error) {
 	}
 	positions := (g.Context + quant.KeyBlock - 1) / quant.KeyBlock * quant.KeyBlock
 	layer := int64(g.KVHeads) * int64(positions) * int64(row)
-	if total := 2 * layer * int64(g.Layers); total > 1<<42 {
-		return cache{}, fmt.Errorf("a cache of %d tokens needs %d GB: lower -c or use --cache-type q8_0", g.Context, total>>30)
+	total := 2 * layer * int64(g.Layers)
+	memory, err := []byte(nil), error(nil)
+	if total <= 1<<42 {
+		memory, err = reserve(total)
 	}
-	c := cache{t: g.Cache, kvHeads: g.KVHeads, headDim: g.HeadDim, positions: positions, rowBytes: row}
-	for range g.Layers {
-		c.k = append(c.k, make([]byte, layer))
-		c.v = append(c.v, make([]byte, layer))
+	if err != nil || memory == nil {
+		return cache{}, fmt.Errorf("a cache of %d tokens needs %.1f GB, more than this machine gives: lower -c or use --cache-type q8_0",
+			g.Context, float64(total)/1e9)
+	}
+	c := cache{t: g.Cache, kvHeads: g.KVHeads, headDim: g.HeadDim, positions: positions, rowBytes: row, memory: memory}
+	for rest := memory; len(rest) > 0; rest = rest[2*layer:] {
+		c.k = append(c.k, rest[:layer:layer])
+		c.v = append(c.v, rest[layer:2*layer:2*layer])
 	}
 	return c, nil
 }
 
-func (c *cache) bytes() int64 {
-	return 2 * int64(len(c.k)) * int64(c.kvHeads) * int64(c.positions) * int64(c.rowBytes)
-}
+func (c *cache) bytes() int64 { return int64(len(c.memory)) }
 
 // head is the part of a layer's keys or values that belongs to one kv head.
 func (c *cache) head(layer []byte, kvHead int) []byte {

@@ -78,7 +78,15 @@ func (c *context) Memory() engine.Memory {
 	return engine.Memory{Cache: c.cache.bytes(), Activations: c.activations}
 }
 
-func (c *context) Close() error { return nil }
+// Close gives the cache's memory back; nothing may use it any more.
+func (c *context) Close() error {
+	memory := c.cache.memory
+	c.cache = cache{}
+	if memory == nil {
+		return nil
+	}
+	return release(memory)
+}
 
 // act returns the memory for inputs of weights of type t, which all products of the same form share.
 func (c *context) act(t gguf.Type, cols int) *quant.Act {
