@@ -29,6 +29,7 @@ var neon = vectors{
 		gguf.F16:  {axpyRowsF16x1NEON, axpyRowsF16x2NEON, axpyRowsF16x3NEON, axpyRowsF16x4NEON},
 		gguf.Q8_0: nil,
 	},
+	axpyColumns: []int{64, 32, 16, 16},
 }
 
 var mulFloatNEON = [...][3]mulFloat{

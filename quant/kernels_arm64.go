@@ -47,28 +47,28 @@ func siluMulNEON(dst *float32, gate *float32, up *float32, n int, table *expCons
 func readNEON(p *byte, n int)
 
 //go:noescape
-func axpyRowsF32x1NEON(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsF32x1NEON(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsF32x2NEON(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsF32x2NEON(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsF32x3NEON(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsF32x3NEON(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsF32x4NEON(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsF32x4NEON(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsF16x1NEON(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsF16x1NEON(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsF16x2NEON(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsF16x2NEON(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsF16x3NEON(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsF16x3NEON(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsF16x4NEON(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsF16x4NEON(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
 func quantizeAct256DotProd(dst *act256, x *float32, n int)

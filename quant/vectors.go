@@ -16,7 +16,10 @@ type vectors struct {
 
 	// axpyRows[t][n-1] adds rows of v, each times its p, to n rows of y; keyDotsQ8_0[n-1] multiplies n queries by
 	// blocks of keys. Where none is given, the portable version is used.
+	// They prefetch from ahead bytes behind v or keys on, pace bytes further in each of their steps; axpyRows takes one
+	// for every row and axpyColumns[n-1] columns, keyDotsQ8_0 one for every value of a key.
 	axpyRows    [gguf.Q8_0 + 1][]axpyRows
+	axpyColumns []int
 	keyDotsQ8_0 []keyDots
 	softmax     func(x *float32, n int, scale float32, peak *float32, table *expConstants) float32
 	scaleAXPY   func(y, x *float32, n int, scale, a float32)
@@ -28,8 +31,8 @@ type vectors struct {
 }
 
 type (
-	axpyRows func(y *float32, yStride int, p *float32, pStride int, v *byte, vStride, rows, width int)
-	keyDots  func(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride, dim int)
+	axpyRows func(y *float32, yStride int, p *float32, pStride int, v *byte, vStride, rows, width, ahead, pace int)
+	keyDots  func(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride, dim, ahead, pace int)
 )
 
 // expConstants are what the kernels of Exp need, in their order.
@@ -130,14 +133,35 @@ func (s *vectors) addTo(k *kernels) {
 	}
 }
 
+// soon is how many bytes before their use keys and values are prefetched while they come from memory steadily.
+const soon = 3 << 10
+
 func (s *vectors) addRows(r weightedRows) {
 	kernels := s.axpyRows[r.t]
 	if r.width%16 != 0 || r.rows == 0 || kernels == nil {
 		axpyRowsPortable(r)
 		return
 	}
-	for i, n := range shares(r.n, len(kernels)) {
-		kernels[n-1](&r.y[i*r.yStride], 4*r.yStride, &r.p[i*r.pStride], 4*r.pStride, &r.v[0], r.vStride, r.rows, r.width)
+	// Several shares of y take the rows in turn, a few rows that stay in the L1 cache. Each prefetches its part of those
+	// to follow.
+	count := (r.n + len(kernels) - 1) / len(kernels)
+	step := r.rows
+	if count > 1 {
+		step = max(1, 16<<10/r.vStride)
+	}
+	for from := 0; from < r.rows; from += step {
+		rows := min(step, r.rows-from)
+		for c := range count {
+			at, end := c*r.n/count, (c+1)*r.n/count
+			n := end - at
+			steps := max(1, r.width/s.axpyColumns[n-1])
+			ahead, pace := soon, r.vStride/steps
+			if count > 1 {
+				pace /= count
+				ahead = rows*r.vStride + c*rows*steps*pace
+			}
+			kernels[n-1](&r.y[at*r.yStride], 4*r.yStride, &r.p[at*r.pStride+from], 4*r.pStride, &r.v[from*r.vStride], r.vStride, rows, r.width, ahead, pace)
+		}
 	}
 }
 
@@ -146,20 +170,19 @@ func (s *vectors) multiplyKeys(p keyProduct) {
 		keyDotsQ8_0(p)
 		return
 	}
-	for i, n := range shares(p.n, len(s.keyDotsQ8_0)) {
-		s.keyDotsQ8_0[n-1](&p.dst[i*p.stride], 4*p.stride, &p.keys[0], p.blocks, &p.q[i*p.dim], 4*p.dim, p.dim)
+	count := (p.n + len(s.keyDotsQ8_0) - 1) / len(s.keyDotsQ8_0)
+	step, ahead, pace := p.blocks, soon, KeyBlock*bytesQ8_0/elemsQ8_0
+	if count > 1 {
+		step, pace = 1, pace/count
 	}
-}
-
-// shares divides n evenly into as few shares of at most limit as possible, and yields where each begins and its size.
-func shares(n, limit int) func(yield func(at, size int) bool) {
-	return func(yield func(at, size int) bool) {
-		count := (n + limit - 1) / limit
-		for i := range count {
-			at := i * n / count
-			if !yield(at, (i+1)*n/count-at) {
-				return
+	block := len(p.keys) / p.blocks
+	for from := 0; from < p.blocks; from += step {
+		for c := range count {
+			at, end := c*p.n/count, (c+1)*p.n/count
+			if count > 1 {
+				ahead = block + c*p.dim*pace
 			}
+			s.keyDotsQ8_0[end-at-1](&p.dst[at*p.stride+from*KeyBlock], 4*p.stride, &p.keys[from*block], step, &p.q[at*p.dim], 4*p.dim, p.dim, ahead, pace)
 		}
 	}
 }

@@ -12,49 +12,49 @@ func expSliceAVX2(dst *float32, x *float32, n int, table *expConstants)
 func siluMulAVX2(dst *float32, gate *float32, up *float32, n int, table *expConstants)
 
 //go:noescape
-func keyDotsQ8_0x1AVX2(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride int, dim int)
+func keyDotsQ8_0x1AVX2(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride int, dim int, ahead int, pace int)
 
 //go:noescape
-func keyDotsQ8_0x2AVX2(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride int, dim int)
+func keyDotsQ8_0x2AVX2(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride int, dim int, ahead int, pace int)
 
 //go:noescape
-func keyDotsQ8_0x3AVX2(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride int, dim int)
+func keyDotsQ8_0x3AVX2(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride int, dim int, ahead int, pace int)
 
 //go:noescape
-func keyDotsQ8_0x4AVX2(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride int, dim int)
+func keyDotsQ8_0x4AVX2(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride int, dim int, ahead int, pace int)
 
 //go:noescape
-func keyDotsQ8_0x5AVX2(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride int, dim int)
+func keyDotsQ8_0x5AVX2(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride int, dim int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsF32x1AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsF32x1AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsF32x2AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsF32x2AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsF32x3AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsF32x3AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsF32x4AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsF32x4AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsF16x1AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsF16x1AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsF16x2AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsF16x2AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsF16x3AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsF16x3AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsF16x4AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsF16x4AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsQ8_0x1AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsQ8_0x1AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsQ8_0x2AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsQ8_0x2AVX2(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
 func softmaxAVX2(x *float32, n int, scale float32, peak *float32, table *expConstants) float32
@@ -84,73 +84,73 @@ func expSliceAVX512(dst *float32, x *float32, n int, table *expConstants)
 func siluMulAVX512(dst *float32, gate *float32, up *float32, n int, table *expConstants)
 
 //go:noescape
-func keyDotsQ8_0x1AVX512(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride int, dim int)
+func keyDotsQ8_0x1AVX512(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride int, dim int, ahead int, pace int)
 
 //go:noescape
-func keyDotsQ8_0x2AVX512(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride int, dim int)
+func keyDotsQ8_0x2AVX512(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride int, dim int, ahead int, pace int)
 
 //go:noescape
-func keyDotsQ8_0x3AVX512(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride int, dim int)
+func keyDotsQ8_0x3AVX512(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride int, dim int, ahead int, pace int)
 
 //go:noescape
-func keyDotsQ8_0x4AVX512(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride int, dim int)
+func keyDotsQ8_0x4AVX512(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride int, dim int, ahead int, pace int)
 
 //go:noescape
-func keyDotsQ8_0x5AVX512(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride int, dim int)
+func keyDotsQ8_0x5AVX512(dst *float32, dstStride int, keys *byte, blocks int, q *float32, qStride int, dim int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsF32x1AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsF32x1AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsF32x2AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsF32x2AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsF32x3AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsF32x3AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsF32x4AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsF32x4AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsF32x5AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsF32x5AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsF32x6AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsF32x6AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsF16x1AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsF16x1AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsF16x2AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsF16x2AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsF16x3AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsF16x3AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsF16x4AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsF16x4AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsF16x5AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsF16x5AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsF16x6AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsF16x6AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsQ8_0x1AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsQ8_0x1AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsQ8_0x2AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsQ8_0x2AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsQ8_0x3AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsQ8_0x3AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsQ8_0x4AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsQ8_0x4AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsQ8_0x5AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsQ8_0x5AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
-func axpyRowsQ8_0x6AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int)
+func axpyRowsQ8_0x6AVX512(y *float32, yStride int, p *float32, pStride int, v *byte, vStride int, rows int, width int, ahead int, pace int)
 
 //go:noescape
 func softmaxAVX512(x *float32, n int, scale float32, peak *float32, table *expConstants) float32

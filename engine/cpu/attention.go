@@ -15,13 +15,15 @@ import (
 // each tile alone a query has a part: the largest score, the sum of exp(score - largest), and the values weighted by
 // these. The parts are then merged in ascending order (Milakov and Gimelshein, 2018, "Online normalizer calculation
 // for softmax"). So a query's result depends on its own tiles alone, while parts can be computed by any thread.
-const tile = 256 // positions, a multiple of quant.KeyBlock
+//
+// Tests lower these two.
+var (
+	tile       = 1024    // positions, a multiple of quant.KeyBlock
+	partValues = 1 << 20 // bounds the values of the parts that are kept before they are merged
+)
 
 // rowsPerUnit is how many rows of a pass use a tile together: all rows of a block.
 const rowsPerUnit = 32
-
-// partValues bounds the values of the parts that are kept before they are merged. Tests lower it.
-var partValues = 1 << 20
 
 // parts are the parts of all queries for one tile.
 type parts struct {
@@ -32,9 +34,13 @@ type parts struct {
 // attention is a thread's scratch memory.
 type attention struct {
 	queries []float32 // [row][head of the group][HeadDim]
-	scores  []float32 // [row][head of the group][tile], then the weights
+	scores  []float32 // [row][head of the group][scoreStride()], then the weights
 	keys    []byte    // of a block's own rows
 }
+
+// scoreStride is the distance of a query's scores from the next one's: not a multiple of 4 KB, since such addresses
+// share few places of the L1 cache.
+func scoreStride() int { return tile + 16 }
 
 // attend is a recorded Attend. A run goes over rounds of tiles; what it computes first in every round are the
 // parts of units, each of some rows, one kv head and a run of tiles. Whoever finishes the last of these for its rows
@@ -147,7 +153,7 @@ func (a *attend) compute(w *attention, r rows, from, to int) {
 	for row := r.from; row < r.to; row++ {
 		w.queries = append(w.queries, a.q.row(row)[r.kvHead*g*dim:][:g*dim]...)
 	}
-	w.scores = resize(w.scores, (r.to-r.from)*g*tile)
+	w.scores = resize(w.scores, (r.to-r.from)*g*scoreStride())
 	size := a.cache.rowBytes
 	keys, values := a.cache.head(a.cache.k[a.layer], r.kvHead), a.cache.head(a.cache.v[a.layer], r.kvHead)
 	for t := from; t < to; t++ {
@@ -157,7 +163,7 @@ func (a *attend) compute(w *attention, r rows, from, to int) {
 		}
 		at := t*tile - (a.cached+tile-1)/tile*tile // in the block
 		n := min(a.k.rows-at, tile)
-		w.keys = resize(w.keys, tile*dim*4)
+		w.keys = resize(w.keys, (n+quant.KeyBlock-1)/quant.KeyBlock*quant.KeyBlock*dim*4)
 		for i := range n {
 			quant.PutKey(gguf.F32, w.keys, i, bytesOf(a.k.row(at + i)[r.kvHead*dim:][:dim]))
 		}
@@ -175,17 +181,17 @@ func (a *attend) tile(w *attention, r rows, t int, typ gguf.Type, keys, values [
 	if most == 0 {
 		return
 	}
-	g, dim := a.group(), a.HeadDim
+	g, dim, scores := a.group(), a.HeadDim, scoreStride()
 	n := (r.to - r.from) * g
 	queries := w.queries[len(w.queries)-n*dim:]
 	blocks := (most + quant.KeyBlock - 1) / quant.KeyBlock
 	keyBytes, _ := typ.RowBytes(dim)
-	quant.KeyDots(w.scores, tile, typ, keys[:blocks*quant.KeyBlock*keyBytes], queries, dim, n)
+	quant.KeyDots(w.scores, scores, typ, keys[:blocks*quant.KeyBlock*keyBytes], queries, dim, n)
 
 	p, first := a.part(t), a.query(r.kvHead, r.from)
 	scale := float32(1 / math.Sqrt(float64(dim)))
 	for i := range n {
-		row := w.scores[i*tile:][:seen(r.from+i/g)]
+		row := w.scores[i*scores:][:seen(r.from+i/g)]
 		for len(row)%16 != 0 { // fast lengths; their weights are 0
 			row = append(row, float32(math.Inf(-1)))
 		}
@@ -197,20 +203,17 @@ func (a *attend) tile(w *attention, r rows, t int, typ gguf.Type, keys, values [
 	add := func(row, rows, from, to int) { // the values [from, to) to some rows
 		if from < to {
 			i := (row - r.from) * g
-			quant.AXPYRows(out[i*dim:][:rows*g*dim], w.scores[i*tile+from:], tile, rows*g, typ, values[from*stride:], stride, to-from, dim)
+			quant.AXPYRows(out[i*dim:][:rows*g*dim], w.scores[i*scores+from:], scores, rows*g, typ, values[from*stride:], stride, to-from, dim)
 		}
 	}
-	if seen(r.from) == most {
-		add(r.from, r.to-r.from, 0, most)
-		return
-	}
-	// What a few rows see in common, then what each sees beyond it.
-	for row, few := r.from, max(1, 6/g); row < r.to; row += few {
-		common := seen(row)
+	// What all rows see, then what a few see in common, then what each sees beyond it.
+	common := seen(r.from)
+	add(r.from, r.to-r.from, 0, common)
+	for row, few := r.from, max(1, 6/g); row < r.to && common < most; row += few {
 		few = min(few, r.to-row)
-		add(row, few, 0, common)
+		add(row, few, common, seen(row))
 		for i := 1; i < few; i++ {
-			add(row+i, 1, common, seen(row+i))
+			add(row+i, 1, seen(row), seen(row+i))
 		}
 	}
 }
@@ -260,10 +263,9 @@ func (a *attend) finish(r rows) {
 		dst := a.dst.row(row)[r.kvHead*g*dim:][:g*dim]
 		first := a.query(r.kvHead, row)
 		for i := range g {
-			inv := 1 / all.sum[first+i]
-			for j, x := range all.out[(first+i)*dim:][:dim] {
-				dst[i*dim+j] = x * inv
-			}
+			head := dst[i*dim:][:dim]
+			clear(head)
+			quant.ScaleAXPY(head, 1, 1/all.sum[first+i], all.out[(first+i)*dim:][:dim])
 		}
 	}
 }

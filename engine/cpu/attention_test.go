@@ -73,7 +73,7 @@ func TestAttend(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 1))
 	for _, a := range []attentionCase{
 		{gguf.F32, 0, 1, false}, {gguf.F32, 0, 40, false}, {gguf.F16, 700, 9, false}, {gguf.Q8_0, 250, 40, false},
-		{gguf.F16, 1000, 1, false}, {gguf.F32, 0, 32, true}, {gguf.F16, 256, 32, true}, {gguf.Q8_0, 700, 300, true},
+		{gguf.F16, 2100, 3, false}, {gguf.F32, 0, 32, true}, {gguf.F16, 256, 32, true}, {gguf.Q8_0, 1500, 100, true},
 	} {
 		t.Run(fmt.Sprintf("%v", a), func(t *testing.T) {
 			positions := a.pos + a.rows
@@ -131,8 +131,8 @@ func TestAttend(t *testing.T) {
 func TestAttendAlike(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 2))
 	const rows = 70
-	defer func(n int) { partValues = n }(partValues)
-	partValues = 2 * rows * testHeads * testDim // rounds of two tiles
+	defer func(positions, values int) { tile, partValues = positions, values }(tile, partValues)
+	tile, partValues = 256, 2*rows*testHeads*testDim // rounds of two tiles
 	kvWidth, width := testKVHeads*testDim, testHeads*testDim
 	for _, a := range []attentionCase{
 		{gguf.F16, 1000, rows, false}, {gguf.Q8_0, 210, rows, false}, {gguf.F32, 760, rows, true}, {gguf.F16, 0, rows, true},

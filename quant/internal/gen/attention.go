@@ -10,9 +10,6 @@ type cacheElement struct {
 	bytes, scale int
 }
 
-// ahead is how far before their use keys and values are prefetched.
-const ahead = 3 << 10
-
 // attentionKernels writes the two products of attention and the softmax between them.
 func (w *writer) attentionKernels() {
 	for n := range 5 {
@@ -28,14 +25,17 @@ func (w *writer) attentionKernels() {
 }
 
 // keyDots multiplies n queries by blocks of 64 q8_0 keys as PutKey leaves them: dst[i][j] is the chain of fused
-// multiply-adds over the values of query i and key j in ascending order. Strides are in bytes.
+// multiply-adds over the values of query i and key j in ascending order. Strides are in bytes. For every value of a block
+// a line is prefetched, from ahead bytes behind keys on, pace bytes after the one before.
 func (w *writer) keyDots(n int) {
 	load := w.fn(fmt.Sprintf("keyDotsQ8_0x%d", n), []param{{"dst", "*float32"}, {"dstStride", "int"},
-		{"keys", "*byte"}, {"blocks", "int"}, {"q", "*float32"}, {"qStride", "int"}, {"dim", "int"}}, "")
+		{"keys", "*byte"}, {"blocks", "int"}, {"q", "*float32"}, {"qStride", "int"}, {"dim", "int"}, {"ahead", "int"}, {"pace", "int"}}, "")
 	load("dst", "DI")
 	load("keys", "SI")
 	load("blocks", "BX")
 	load("qStride", "R8")
+	load("ahead", "R14")
+	w.op("ADDQ", "SI", "R14")
 	w.op("LEAQ", "(R8)(R8*2)", "R9")
 	w.op("LEAQ", "(R8)(R8*4)", "R10")
 	// A few queries or the vectors of keys are held in registers, the others are loaded one by one. AVX2 takes a
@@ -100,7 +100,8 @@ func (w *writer) keyDots(n int) {
 			w.op("MOVQ", 32/steps, "R11")
 			w.loop("R11", func() {
 				for d := range steps {
-					w.op("PREFETCHT0", mem(ahead+64*d, "(AX)"))
+					w.op("PREFETCHT0", "(R14)")
+					w.op("ADDQ", "R15", "R14")
 					step(d)
 				}
 				w.op("ADDQ", 64*steps, "AX")
@@ -120,6 +121,7 @@ func (w *writer) keyDots(n int) {
 		w.op("ADDQ", vectors*w.bytes(), "DI")
 	}
 	w.loop("BX", func() {
+		load("pace", "R15")
 		if w.lanes == 16 {
 			part()
 		} else {
@@ -128,6 +130,7 @@ func (w *writer) keyDots(n int) {
 			w.op("XORQ", "R13", "R13")
 			w.place(again)
 			part()
+			w.op("XORQ", "R15", "R15") // the block's lines are done
 			w.op("ADDQ", 2*vectors*w.lanes, "R12")
 			w.op("ADDQ", vectors*w.lanes, "R13")
 			w.op("CMPQ", "R13", 64)
@@ -150,15 +153,19 @@ func (w *writer) valueQueries(e cacheElement) int {
 }
 
 // axpyRows adds rows of v, each times its p, to n rows of y. Strides are in bytes; width is a multiple of 16, of
-// 32 for q8_0.
+// 32 for q8_0. Each row is a step for every so many columns as axpyColumns in cpu_amd64.go says; a step prefetches what
+// it takes of a row from ahead bytes behind v on, pace bytes after the step before.
 func (w *writer) axpyRows(e cacheElement, n int) {
 	load := w.fn(fmt.Sprintf("axpyRows%sx%d", e.name, n), []param{{"y", "*float32"}, {"yStride", "int"}, {"p", "*float32"},
-		{"pStride", "int"}, {"v", "*byte"}, {"vStride", "int"}, {"rows", "int"}, {"width", "int"}}, "")
+		{"pStride", "int"}, {"v", "*byte"}, {"vStride", "int"}, {"rows", "int"}, {"width", "int"}, {"ahead", "int"}, {"pace", "int"}}, "")
 	load("y", "DI")
 	load("yStride", "R8")
 	load("v", "SI")
 	load("vStride", "R12")
 	load("width", "R13")
+	load("ahead", "R14")
+	load("pace", "R15")
+	w.op("ADDQ", "SI", "R14")
 	w.op("LEAQ", "(R8)(R8*2)", "R9")
 	w.op("LEAQ", "(R8)(R8*4)", "R10")
 	sums := 24 // registers for them
@@ -199,8 +206,9 @@ func (w *writer) axpyRows(e cacheElement, n int) {
 		w.op("MOVQ", "SI", "AX")
 		w.loop("BX", func() {
 			for line := 0; line < bytesOf(16*unit); line += 64 {
-				w.op("PREFETCHT0", mem(ahead+line, "(AX)"))
+				w.op("PREFETCHT0", mem(line, "(R14)"))
 			}
+			w.op("ADDQ", "R15", "R14")
 			for i := range n {
 				w.op("VBROADCASTSS", rowFrom("(DX)", i, 0), p(i))
 			}

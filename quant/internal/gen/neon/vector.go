@@ -146,14 +146,17 @@ func (w *writer) siluMul() {
 }
 
 var rowsParams = []param{{"y", "*float32"}, {"yStride", "int"}, {"p", "*float32"}, {"pStride", "int"},
-	{"v", "*byte"}, {"vStride", "int"}, {"rows", "int"}, {"width", "int"}}
+	{"v", "*byte"}, {"vStride", "int"}, {"rows", "int"}, {"width", "int"}, {"ahead", "int"}, {"pace", "int"}}
 
-// axpyRows adds rows of v, each times its p, to n rows of y. Strides are in bytes; width is a multiple of 16.
+// axpyRows adds rows of v, each times its p, to n rows of y. Strides are in bytes; width is a multiple of 16. For each
+// row and so many columns as axpyColumns in cpu_arm64.go says, it prefetches what it takes of a row from ahead bytes
+// behind v on, pace bytes further every time.
 func (w *writer) axpyRows(name string, bytes, n int) {
 	const (
 		yStride, pStride, vStride, column, left, count, from = r(0), r(1), r(2), r(3), r(4), r(5), r(6)
 		y                                                    = r(7)  // and the next three
 		p                                                    = r(11) // and the next three
+		ahead, pace                                          = r(15), r(19)
 	)
 	load := w.fn(fmt.Sprintf("axpyRows%sx%d", name, n), rowsParams, "")
 	load("y", y)
@@ -162,6 +165,9 @@ func (w *writer) axpyRows(name string, bytes, n int) {
 	load("v", column)
 	load("vStride", vStride)
 	load("width", left)
+	load("ahead", ahead)
+	load("pace", pace)
+	w.op("ADD", column, ahead)
 	for i := range r(n - 1) {
 		w.op("ADD", yStride, y+i, y+i+1)
 	}
@@ -188,6 +194,10 @@ func (w *writer) axpyRows(name string, bytes, n int) {
 		load("rows", count)
 		w.op("MOVD", column, from)
 		w.loop(count, func() {
+			for line := 0; line < 16*unit*bytes; line += 64 {
+				w.op("PRFM", at(line, ahead), "PLDL1KEEP")
+			}
+			w.op("ADD", pace, ahead)
 			for i := range n {
 				w.op("FMOVS.P", at(4, p+r(i)), weight+v(i))
 			}
