@@ -46,6 +46,7 @@ var avx2 = simd{
 		axpyColumns: []int{64, 32, 16, 16},
 		softmax:     softmaxAVX2, scaleAXPY: scaleAXPYAVX2,
 		scaleMul: scaleMulAVX2, rotate: rotateAVX2, toF16: toF16AVX2, quantizeQ8_0: quantizeQ8_0AVX2,
+		argMax: argMaxAVX2, sumExp: sumExpAVX2,
 	},
 	multiply: multiplyAVX2,
 }
@@ -76,6 +77,7 @@ var avx512 = simd{
 		axpyColumns: []int{128, 128, 128, 64, 64, 64},
 		softmax:     softmaxAVX512, scaleAXPY: scaleAXPYAVX512,
 		scaleMul: scaleMulAVX512, rotate: rotateAVX512, toF16: toF16AVX512, quantizeQ8_0: quantizeQ8_0AVX512,
+		argMax: argMaxAVX512, sumExp: sumExpAVX512,
 	},
 	multiply: multiplyAVX512,
 }

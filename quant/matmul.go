@@ -28,6 +28,9 @@ type kernels struct {
 	rotate       func(x, cos, sin []float32)
 	toF16        func(dst []byte, x []float32)
 	quantizeQ8_0 func(dst []byte, x []float32)
+
+	argMax func(x []float32) int
+	sumExp func(x []float32, shift float32) float32
 }
 
 var portable = kernels{
@@ -50,6 +53,9 @@ var portable = kernels{
 	rotate:       rotate,
 	toF16:        toF16,
 	quantizeQ8_0: quantizeBlocksQ8_0,
+
+	argMax: argMax,
+	sumExp: sumExp,
 }
 
 // product is a checked call of MatMul.

@@ -39,6 +39,12 @@ func ExpSlice(dst, x []float32) {
 	active.expSlice(dst, x)
 }
 
+// SumExp returns the sum of Exp(x[i] - shift), in the order of Dot.
+func SumExp(x []float32, shift float32) float32 { return active.sumExp(x, shift) }
+
+// ArgMax returns the first index of the largest value of x, 0 if none is above -Inf. A NaN is never larger.
+func ArgMax(x []float32) int { return active.argMax(x) }
+
 // SiLUMul sets dst[i] = silu(gate[i]) * up[i], with silu(g) = g / (1 + Exp(-g)) and every operation rounded to
 // float32. The slices have the same length; dst may be one of the others.
 func SiLUMul(dst, gate, up []float32) {
@@ -99,6 +105,24 @@ func rotate(x, cos, sin []float32) {
 		x[i] = float32(a*c) - float32(b*s)
 		y[i] = float32(b*c) + float32(a*s)
 	}
+}
+
+func argMax(x []float32) int {
+	best, at := float32(math.Inf(-1)), 0
+	for i, v := range x {
+		if v > best {
+			best, at = v, i
+		}
+	}
+	return at
+}
+
+func sumExp(x []float32, shift float32) float32 {
+	var l lanes
+	for i, v := range x {
+		l[i%len(l)] += Exp(v - shift)
+	}
+	return l.sum()
 }
 
 func expSlice(dst, x []float32) {

@@ -182,3 +182,47 @@ func TestQuantizeKernels(t *testing.T) {
 		}
 	}
 }
+
+func TestArgMax(t *testing.T) {
+	inf, nan := float32(math.Inf(1)), float32(math.NaN())
+	for _, kern := range available() {
+		use(t, kern)
+		r := rand.New(rand.NewPCG(6, 11))
+		for n := range 100 {
+			for range 20 {
+				x := make([]float32, n)
+				for i := range x {
+					x[i] = []float32{-inf, nan, 0, float32(math.Copysign(0, -1)), -1, 1, inf}[r.IntN(2+n%6)]
+				}
+				want := 0
+				for i := range x {
+					if x[i] > x[want] || x[want] != x[want] && x[i] > -inf {
+						want = i
+					}
+				}
+				if len(x) > 0 && x[want] != x[want] {
+					want = 0
+				}
+				if got := ArgMax(x); got != want {
+					t.Fatalf("%s: ArgMax(%v) = %d, want %d", kern.name, x, got, want)
+				}
+			}
+		}
+	}
+}
+
+func TestSumExp(t *testing.T) {
+	for _, kern := range available() {
+		use(t, kern)
+		r := rand.New(rand.NewPCG(6, 12))
+		for n := range 100 {
+			x := floats(r, n, 0)
+			shift := r.Float32()
+			var l lanes
+			for i, v := range x {
+				l[i%16] += Exp(v - shift)
+			}
+			compare(t, []float32{SumExp(x, shift)}, []float32{l.sum()})
+		}
+	}
+}

@@ -2,7 +2,11 @@
 
 package quant
 
-import "orthrus/gguf"
+import (
+	"math"
+
+	"orthrus/gguf"
+)
 
 //go:generate go run ./internal/gen
 
@@ -28,6 +32,8 @@ type vectors struct {
 	toF16       func(dst *byte, x *float32, n int)
 	// quantizeQ8_0 stops at a block with a value beyond limit and returns the number of blocks left.
 	quantizeQ8_0 func(dst *byte, x *float32, blocks int, limit float32) (left int)
+	argMax       func(x *float32, n int) int
+	sumExp       func(x *float32, n int, shift float32, table *expConstants) float32
 }
 
 type (
@@ -130,6 +136,25 @@ func (s *vectors) addTo(k *kernels) {
 			}
 		}
 		quantizeBlocksQ8_0(dst, x)
+	}
+	k.argMax = func(x []float32) int {
+		n := len(x) &^ 15
+		if n == 0 || s.argMax == nil {
+			return argMax(x)
+		}
+		at := s.argMax(&x[0], n)
+		for i := n; i < len(x); i++ {
+			if x[i] > x[at] || x[at] != x[at] && x[i] > float32(math.Inf(-1)) { // x[0] may be a NaN
+				at = i
+			}
+		}
+		return at
+	}
+	k.sumExp = func(x []float32, shift float32) float32 {
+		if len(x) == 0 || len(x)%16 != 0 || s.sumExp == nil {
+			return sumExp(x, shift)
+		}
+		return s.sumExp(&x[0], len(x), shift, &expTable)
 	}
 }
 

@@ -75,6 +75,12 @@ func toF16AVX2(dst *byte, x *float32, n int)
 func quantizeQ8_0AVX2(dst *byte, x *float32, blocks int, limit float32) int
 
 //go:noescape
+func argMaxAVX2(x *float32, n int) int
+
+//go:noescape
+func sumExpAVX2(x *float32, n int, shift float32, table *expConstants) float32
+
+//go:noescape
 func dotAVX512(x *float32, y *float32, n int) float32
 
 //go:noescape
@@ -169,3 +175,9 @@ func toF16AVX512(dst *byte, x *float32, n int)
 
 //go:noescape
 func quantizeQ8_0AVX512(dst *byte, x *float32, blocks int, limit float32) int
+
+//go:noescape
+func argMaxAVX512(x *float32, n int) int
+
+//go:noescape
+func sumExpAVX512(x *float32, n int, shift float32, table *expConstants) float32

@@ -14,9 +14,10 @@ func (r *recorder) Choose(logits engine.Buffer, first int, draft, keep bool) {
 		c.pool.run(l.rows, func(thread, i int) {
 			row, f := l.row(i), &c.workers[thread].filter
 			if c.sampling.Greedy() {
-				c.choices[first+i] = argmax(row)
-				if draft {
-					c.chances[first+i] = f.share(row, row[c.choices[first+i]])
+				best := quant.ArgMax(row)
+				c.choices[first+i] = int32(best)
+				if draft { // what softmax gives it
+					c.chances[first+i] = 1 / quant.SumExp(row, row[best])
 				}
 			} else {
 				f.apply(row, c.sampling)
@@ -32,43 +33,10 @@ func (r *recorder) Choose(logits engine.Buffer, first int, draft, keep bool) {
 	})
 }
 
-// argmax is the first index of the largest value; NaN is never larger.
-func argmax(x []float32) int32 {
-	best, at := float32(math.Inf(-1)), 0
-	for i, v := range x {
-		if v > best {
-			best, at = v, i
-		}
-	}
-	return int32(at)
-}
-
-var ones = func() (x [1024]float32) {
-	for i := range x {
-		x[i] = 1
-	}
-	return x
-}()
-
-// share is the probability that softmax gives a row's largest logit.
-func (f *filter) share(row []float32, peak float32) float32 {
-	var sum float32
-	for part := range slices.Chunk(row, len(f.exp)) {
-		e := f.exp[:len(part)]
-		for i, v := range part {
-			e[i] = v - peak
-		}
-		quant.ExpSlice(e, e)
-		sum += quant.Dot(e, ones[:len(e)])
-	}
-	return 1 / sum
-}
-
 // filter is the set of tokens that sampling may take, a thread's scratch memory.
 type filter struct {
 	set []candidate
 	w   []float64 // exp of the candidates' scaled logits
-	exp [len(ones)]float32
 }
 
 // candidate is a token and its logit; after scaling, (logit - max) / temperature.

@@ -280,16 +280,7 @@ func (w *writer) softmax() {
 		}
 		w.op("ADDQ", 64, "SI")
 	})
-	if w.lanes == 16 {
-		w.op("VEXTRACTF32X8", 1, peak, ymm(0))
-		w.op("VMAXPS", ymm(0), ymm(peak), ymm(peak))
-	}
-	w.op("VEXTRACTF128", 1, ymm(peak), xmm(0))
-	w.op("VMAXPS", xmm(0), xmm(peak), xmm(peak))
-	for _, half := range []int{0x4e, 0xb1} {
-		w.op("VPERMILPS", half, xmm(peak), xmm(0))
-		w.op("VMAXPS", xmm(0), xmm(peak), xmm(peak))
-	}
+	w.max(peak, 0)
 	load("peak", "AX")
 	w.op("VMOVSS", xmm(peak), "(AX)")
 	w.op("VBROADCASTSS", xmm(peak), peak)

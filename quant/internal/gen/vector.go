@@ -9,6 +9,7 @@ func (w *writer) vectorKernels() {
 	w.siluMul()
 	w.attentionKernels()
 	w.storeKernels()
+	w.chooseKernels()
 }
 
 func (w *writer) dot() {
