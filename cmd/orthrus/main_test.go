@@ -155,7 +155,7 @@ func TestErrorTexts(t *testing.T) {
 		{[]string{"run", "-p", "x", "--mode", "fast"}, `--mode "fast": choose auto, diffusion or ar`},
 		{[]string{"run", "-p", "x", "--block", "33"}, "--block 33: orthrus-demo-18m drafts with at most 32 rows"},
 		{[]string{"run", "-p", "x", "-c", "5000"}, "-c 5000: orthrus-demo-18m was made for a context of at most 4096 tokens: lower -c"},
-		{[]string{"bench", "-c", "100"}, "-c 100: the tests need a context of 512 tokens: raise -c, or lower --pp, --tg or -n"},
+		{[]string{"bench", "-c", "100"}, "-c 100: the tests need a context of 512 tokens: raise -c, or lower -d, --pp, --tg or -n"},
 		{[]string{"convert", dir}, in("config.json") + ": no such file or directory: is " + dir + " a checkpoint in the Hugging Face layout?"},
 		{[]string{"convert", checkpoint, "-o", in("no/x.gguf")}, "cannot write " + in("no/x.gguf") + ": no such file or directory"},
 		{[]string{"convert", checkpoint, "--view", "ar", "--diff-type", "q4_0"}, "a type is given for the diffusion projections, but the output has none: leave it out"},
