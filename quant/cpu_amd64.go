@@ -23,11 +23,11 @@ func available() []*kernels {
 var avx2 = simd{
 	lanes: 8,
 	quantized: [...]quantKernels{
-		gguf.Q8_0: {unpackQ8_0AVX2, mulQ8_0AVX2},
-		gguf.Q4_0: {unpackQ4_0AVX2, mulQ4_0AVX2},
-		gguf.Q4_K: {unpackQ4KAVX2, mulQ45KAVX2},
-		gguf.Q5_K: {unpackQ5KAVX2, mulQ45KAVX2},
-		gguf.Q6_K: {unpackQ6KAVX2, mulQ6KAVX2},
+		gguf.Q8_0: {unpackQ8_0AVX2, mulQ8_0AVX2, nil},
+		gguf.Q4_0: {unpackQ4_0AVX2, mulQ4_0AVX2, nil},
+		gguf.Q4_K: {unpackQ4KAVX2, mulQ45KAVX2, nil},
+		gguf.Q5_K: {unpackQ5KAVX2, mulQ45KAVX2, nil},
+		gguf.Q6_K: {unpackQ6KAVX2, mulQ6KAVX2, nil},
 	},
 	storeTile: storeTileAVX2,
 	mulFloat: [...][]mulFloat{
@@ -54,11 +54,11 @@ var avx2 = simd{
 var avx512 = simd{
 	lanes: 16,
 	quantized: [...]quantKernels{
-		gguf.Q8_0: {unpackQ8_0AVX512, mul32AVX512},
-		gguf.Q4_0: {unpackQ4_0AVX512, mul32AVX512},
-		gguf.Q4_K: {unpackQ4KAVX512, mulQ45KAVX512},
-		gguf.Q5_K: {unpackQ5KAVX512, mulQ45KAVX512},
-		gguf.Q6_K: {unpackQ6KAVX512, mulQ6KAVX512},
+		gguf.Q8_0: {unpackQ8_0AVX512, mul32AVX512, rowQ8_0AVX512},
+		gguf.Q4_0: {unpackQ4_0AVX512, mul32AVX512, nil},
+		gguf.Q4_K: {unpackQ4KAVX512, mulQ45KAVX512, rowQ4KAVX512},
+		gguf.Q5_K: {unpackQ5KAVX512, mulQ45KAVX512, rowQ5KAVX512},
+		gguf.Q6_K: {unpackQ6KAVX512, mulQ6KAVX512, rowQ6KAVX512},
 	},
 	storeTile: storeTileAVX512,
 	mulFloat: [...][]mulFloat{

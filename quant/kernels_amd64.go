@@ -7,6 +7,12 @@ import "unsafe"
 // tile is a group of the weights of several rows, unpacked to bytes: see internal/gen/unpack.go.
 type tile [98 * 64]byte
 
+// rowTerms is what the blocks of four weight rows add to their chains: see internal/gen/row.go.
+type rowTerms [4 * maxRowTerms * 64]byte
+
+// maxRowTerms is the largest number of steps that the kernels for one activation row take along a weight row.
+const maxRowTerms = 128
+
 //go:noescape
 func unpackQ8_0AVX2(t *tile, w *byte, stride int, blocks int, ahead *byte, pace int)
 
@@ -123,3 +129,15 @@ func mulBF16x4AVX512(y *float32, yStride int, w *byte, wStride int, x *float32, 
 
 //go:noescape
 func storeTileAVX512(y *float32, stride int, acc *float32, n int, add bool)
+
+//go:noescape
+func rowQ8_0AVX512(y *float32, w *byte, a unsafe.Pointer, terms *rowTerms, blocks int, rows int, add bool)
+
+//go:noescape
+func rowQ4KAVX512(y *float32, w *byte, a unsafe.Pointer, terms *rowTerms, blocks int, rows int, add bool)
+
+//go:noescape
+func rowQ5KAVX512(y *float32, w *byte, a unsafe.Pointer, terms *rowTerms, blocks int, rows int, add bool)
+
+//go:noescape
+func rowQ6KAVX512(y *float32, w *byte, a unsafe.Pointer, terms *rowTerms, blocks int, rows int, add bool)

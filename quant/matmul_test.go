@@ -18,9 +18,9 @@ var productTypes = []gguf.Type{gguf.F32, gguf.F16, gguf.BF16, gguf.Q8_0, gguf.Q4
 func widths(t gguf.Type) []int {
 	switch formOf(t) {
 	case form32:
-		return []int{32, 96, 256, 288, 768 + 224}
+		return []int{32, 96, 256, 288, 768 + 224, 1024, 1536}
 	case form256:
-		return []int{256, 768}
+		return []int{256, 768, 1024, 1536, 2304}
 	}
 	return []int{1, 15, 16, 33, 250, 256, 700}
 }
@@ -150,6 +150,11 @@ func TestOneOutput(t *testing.T) {
 					k := ks[n%len(ks)]
 					rows := 1 + r.IntN(70)
 					checkOneOutput(t, r, typ, rows, k, n, n%3)
+				}
+				for i, k := range widths(typ) { // one row has kernels of its own
+					for kind := range 3 {
+						checkOneOutput(t, r, typ, 1+r.IntN(9), k, 1, (i+kind)%3)
+					}
 				}
 			}
 		})

@@ -34,6 +34,9 @@ type quantKernels struct {
 	// mul continues the chains of n activation rows, a vector each, with the products of the tile. Every lanes/2
 	// rows together take a step for every 8 values, fewer none.
 	mul func(acc *float32, t *tile, a unsafe.Pointer, stride, n, blocks int, ahead *byte, pace int)
+	// row, which may be nil, multiplies weight rows that follow one another by one activation row, without a tile. Rows
+	// have 4 to maxRowTerms groups.
+	row func(y *float32, w *byte, a unsafe.Pointer, terms *rowTerms, blocks, rows int, add bool)
 }
 
 type mulFloat func(y *float32, yStride int, w *byte, wStride int, x *float32, xStride, k, tiles int, add bool)
@@ -56,8 +59,9 @@ func (s *simd) kernels(name string) *kernels {
 
 // scratch is the memory of one call of matmul, from the first cache line on.
 type scratch struct {
-	tile tile
-	acc  [16 * rowsAtOnce]float32
+	tile  tile
+	acc   [16 * rowsAtOnce]float32
+	terms rowTerms
 }
 
 var scratches = sync.Pool{New: func() any {
@@ -65,7 +69,7 @@ var scratches = sync.Pool{New: func() any {
 	return (*scratch)(unsafe.Pointer(&b[-uintptr(unsafe.Pointer(&b[0]))%64]))
 }}
 
-// matmul multiplies tiles. Where the rows from p.from to p.to do not fill the last one, it takes rows before or
+// matmul multiplies tiles, but for quantized weights and one activation row. Where the rows from p.from to p.to do not fill the last one, it takes rows before or
 // after them too and drops their products. Matrices without enough rows for one tile and float rows whose width
 // is no multiple of 16 are left to the portable kernels.
 func (s *simd) matmul(p product) {
@@ -81,6 +85,11 @@ func (s *simd) matmul(p product) {
 	buf := scratches.Get().(*scratch)
 	if float {
 		s.matmulFloat(p, buf)
+	} else if row, groups := s.quantized[p.t].row, p.a.groups(); p.a.rows == 1 && row != nil &&
+		p.a.k%group == 0 && groups >= 4 && groups <= maxRowTerms {
+		a, _ := p.a.group(0)
+		elems, _ := p.t.Block()
+		row(&p.y[p.from], &p.w[p.from*p.rowBytes], a, &buf.terms, p.a.k/elems, p.to-p.from, p.add)
 	} else {
 		s.matmulQuantized(p, buf)
 	}

@@ -40,7 +40,13 @@ import "unsafe"
 
 // tile is a group of the weights of several rows, unpacked to bytes: see internal/gen/unpack.go.
 type tile [%d * 64]byte
-`, tileSize)
+
+// rowTerms is what the blocks of four weight rows add to their chains: see internal/gen/row.go.
+type rowTerms [4 * maxRowTerms * %d]byte
+
+// maxRowTerms is the largest number of steps that the kernels for one activation row take along a weight row.
+const maxRowTerms = %d
+`, tileSize, rowTermsBytes, rowTermsMax)
 
 // productKernels writes what matrix products need.
 func (w *writer) productKernels() {
@@ -48,7 +54,9 @@ func (w *writer) productKernels() {
 	w.mulKernels()
 	w.floatKernels()
 	w.storeTile()
-	if w.lanes == 8 {
+	if w.lanes == 16 {
+		w.rowKernels() // AVX2 takes a tile for one row too
+	} else {
 		w.actKernels() // far from critical: AVX-512 machines use them too
 	}
 }

@@ -171,18 +171,22 @@ func (w *writer) prefetch() {
 }
 
 // prefetching writes body, straight code that takes so many bytes of every row, with as many prefetches as that is
-// cache lines spread evenly over it: a burst of them fills the queue of cache misses and keeps all other loads
-// waiting.
+// cache lines.
 func (w *writer) prefetching(rowBytes int, body func()) {
+	w.spread((rowBytes*w.lanes+63)/64, func(int) { w.prefetch() }, body)
+}
+
+// spread writes body, straight code, with n prefetches spread evenly over it: a burst of them fills the queue of cache
+// misses and keeps all other loads waiting.
+func (w *writer) spread(n int, prefetch func(i int), body func()) {
 	outer := w.text
 	w.text = bytes.Buffer{}
 	body()
 	code := bytes.SplitAfter(w.text.Bytes(), []byte("\n"))
 	w.text = outer
-	lines := (rowBytes*w.lanes + 63) / 64
 	for i, next := 0, 0; i < len(code); i++ {
-		for ; next*len(code) <= i*lines && next < lines; next++ {
-			w.prefetch()
+		for ; next*len(code) <= i*n && next < n; next++ {
+			prefetch(next)
 		}
 		w.text.Write(code[i])
 	}
