@@ -40,7 +40,12 @@ func NewDecoder(n *Net, o DecoderOptions) (*Decoder, error) {
 	default:
 		return nil, fmt.Errorf("cache type %s: use f16, f32 or q8_0", o.Cache)
 	}
-	block := max(n.BlockSize, 1)
+	// Rows that get logits at once. A plain model decodes with one, but Eval and
+	// TimePass take more; memory that is not used costs nothing.
+	block := n.BlockSize
+	if block == 0 {
+		block = 32
+	}
 	if o.Chunk <= 0 {
 		o.Chunk = 256
 	}
@@ -60,7 +65,7 @@ func NewDecoder(n *Net, o DecoderOptions) (*Decoder, error) {
 	return &Decoder{
 		net: n, ctx: ctx, opt: o,
 		passes: passes{net: n, ctx: ctx, act: act, recorded: map[passKey]Pass{}},
-		plan:   newPlanner(block),
+		plan:   newPlanner(n.BlockSize),
 	}, nil
 }
 

@@ -35,7 +35,7 @@ func (b *bench) prepare(prompts []string) error {
 		}
 	}
 	// tg begins with the second token of an answer.
-	need := b.f.depth + max(b.f.pp, b.f.tg+1, b.m.net.BlockSize)
+	need := b.f.depth + max(b.f.pp, b.f.tg+1, b.m.net.BlockSize, passRows[len(passRows)-1])
 	for _, p := range prompts {
 		text, err := b.m.opening(&b.f.template, p)
 		if err != nil {
@@ -191,7 +191,10 @@ func (b *bench) oneByOne(ctx context.Context, r *benchResult) error {
 
 // passes measures single passes of both views.
 func (b *bench) passes(ctx context.Context, r *benchResult) error {
-	widths := slices.DeleteFunc(slices.Clone(passRows), func(n int) bool { return n > max(b.m.net.BlockSize, 1) })
+	widths := slices.Clone(passRows)
+	if b.m.net.HasDiffusion() {
+		widths = slices.DeleteFunc(widths, func(n int) bool { return n > b.m.net.BlockSize })
+	}
 	if r.Block > 0 && !slices.Contains(widths, r.Block) {
 		widths = append(widths, r.Block)
 		slices.Sort(widths)
