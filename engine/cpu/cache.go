@@ -66,36 +66,34 @@ func (c *cache) store(layer, pos int, k, v []float32) {
 }
 
 func (c *context) SaveKV(dst []byte, layer, n int) []byte {
-	size := c.cache.rowBytes
-	row := make([]byte, size)
-	for h := range c.cache.kvHeads {
-		keys := c.cache.head(c.cache.k[layer], h)
+	at := len(dst)
+	dst = append(dst, make([]byte, 2*c.cache.kvHeads*n*c.cache.rowBytes)...)
+	c.eachHead(dst[at:], layer, n, func(keys, values, keyRows, valueRows []byte) {
 		for i := range n {
-			quant.Key(c.cache.t, keys, i, row)
-			dst = append(dst, row...)
+			quant.Key(c.cache.t, keys, i, keyRows[i*c.cache.rowBytes:][:c.cache.rowBytes])
 		}
-	}
-	for h := range c.cache.kvHeads {
-		dst = append(dst, c.cache.head(c.cache.v[layer], h)[:n*size]...)
-	}
+		copy(valueRows, values)
+	})
 	return dst
 }
 
 func (c *context) RestoreKV(src []byte, layer, n int) error {
-	size := c.cache.rowBytes
-	if n > c.cache.positions || len(src) != 2*c.cache.kvHeads*n*size {
+	if n > c.cache.positions || len(src) != 2*c.cache.kvHeads*n*c.cache.rowBytes {
 		return fmt.Errorf("cpu: %d bytes are not the cache of %d positions", len(src), n)
 	}
-	for h := range c.cache.kvHeads {
-		keys := c.cache.head(c.cache.k[layer], h)
+	c.eachHead(src, layer, n, func(keys, values, keyRows, valueRows []byte) {
 		for i := range n {
-			quant.PutKey(c.cache.t, keys, i, src[:size])
-			src = src[size:]
+			quant.PutKey(c.cache.t, keys, i, keyRows[i*c.cache.rowBytes:][:c.cache.rowBytes])
 		}
-	}
-	for h := range c.cache.kvHeads {
-		copy(c.cache.head(c.cache.v[layer], h), src[:n*size])
-		src = src[n*size:]
-	}
+		copy(values, valueRows)
+	})
 	return nil
+}
+
+// eachHead calls f for every kv head of a layer, with its keys and values and the n rows of each in saved.
+func (c *context) eachHead(saved []byte, layer, n int, f func(keys, values, keyRows, valueRows []byte)) {
+	size, heads := n*c.cache.rowBytes, c.cache.kvHeads
+	c.pool.run(heads, func(_, h int) {
+		f(c.cache.head(c.cache.k[layer], h), c.cache.head(c.cache.v[layer], h), saved[h*size:][:size], saved[(heads+h)*size:][:size])
+	})
 }
