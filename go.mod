@@ -3,6 +3,7 @@ module orthrus
 go 1.26.8
 
 require (
+	github.com/ebitengine/purego v0.11.3
 	github.com/ergochat/readline v0.1.3
 	github.com/klauspost/compress v1.20.3
 	github.com/mattn/go-isatty v0.0.24
