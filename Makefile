@@ -2,7 +2,7 @@ export CGO_ENABLED = 0
 
 FUZZTIME = 30s
 
-.PHONY: build test check fuzz generate
+.PHONY: build test check fuzz generate ptx
 
 build:
 	go build ./cmd/orthrus
@@ -26,3 +26,14 @@ fuzz:
 # Writes the assembly of quant's kernels.
 generate:
 	go generate ./...
+
+# Compiles the CUDA kernels by NVIDIA's run-time compiler, a library that pip gets from PyPI (x86-64 Linux only).
+# NVRTC=FOLDER uses the one there.
+ptx:
+	@set -e; folder=$(NVRTC); \
+	if [ -z "$$folder" ]; then \
+		tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
+		python3 -m pip install -q --no-deps --only-binary :all: --target "$$tmp" nvidia-cuda-nvrtc-cu11==11.8.89; \
+		folder=$$tmp/nvidia/cuda_nvrtc/lib; \
+	fi; \
+	go run ./cuda/internal/ptx "$$folder" cuda/kernels cuda/kernels.ptx.zst
