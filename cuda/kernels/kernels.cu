@@ -1,0 +1,1 @@
+// The kernels of package cuda: one translation unit. Each takes one parameter, a struct.
