@@ -4,8 +4,7 @@ package engine
 type costs struct {
 	seconds [maxCosts]float64 // 0: not timed yet
 	last    [maxCosts]float64 // the last times
-	passes  int
-	cold    bool // the first pass may wait for the disk: forget it when there is another
+	times   [maxCosts]int     // how many there were
 }
 
 // maxCosts is beyond the rows that are told apart.
@@ -40,29 +39,38 @@ func (c *costs) at(rows int) float64 {
 	return (level(below) + part*(level(above)-level(below))) * shape(rows)
 }
 
-// learn takes in the time of a pass. Of two in a row the shorter one counts, so
-// that a moment's disturbance of the machine decides nothing.
-func (c *costs) learn(rows int, seconds float64) {
-	if c.passes++; c.passes == 2 && c.cold {
-		c.seconds = [maxCosts]float64{}
-	}
+// learn takes in the time of a pass, and returns by what factor all passes seem to
+// have become slower: what slows one, a longer context or a disturbance of the
+// machine, slows the others. Of two times in a row the shorter one counts. The
+// first, which may be that of cold caches, counts until there is another.
+func (c *costs) learn(rows int, seconds float64) (drift float64) {
 	rows = min(rows, maxCosts-1)
 	known := c.seconds[rows]
+	c.times[rows]++
 	if known == 0 {
+		c.last[rows] = seconds
 		if guess := c.at(rows); guess > 0 {
-			seconds = min(seconds, 2*guess)
+			seconds = min(seconds, 1.25*guess)
 		}
-		c.seconds[rows], c.last[rows] = seconds, seconds
-		return
+		c.seconds[rows] = seconds
+		return 1
 	}
-	counts := min(seconds, c.last[rows])
+	shorter := min(seconds, c.last[rows])
 	c.last[rows] = seconds
-	c.seconds[rows] += 0.4 * (counts - known)
-	// What slows one pass, a longer context or a hotter machine, slows all.
-	drift := 1 + 0.1*(max(0.8, min(counts/known, 1.25))-1)
+	c.seconds[rows] += max(minOwn, 1/float64(c.times[rows]-1)) * (shorter - known)
+	if c.times[rows] == 2 {
+		return 1
+	}
+	return 1 + newDrift*(max(0.8, min(shorter/known, 1.25))-1)
+}
+
+// How much a time counts for all passes, and for those of its rows at least.
+const newDrift, minOwn = 0.2, 0.1
+
+// scale multiplies all costs.
+func (c *costs) scale(factor float64) {
 	for n := range c.seconds {
-		if n != rows {
-			c.seconds[n] *= drift
-		}
+		c.seconds[n] *= factor
+		c.last[n] *= factor
 	}
 }

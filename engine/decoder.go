@@ -140,6 +140,7 @@ func (d *Decoder) Generate(ctx context.Context, prompt []int32, o GenerateOption
 		return stats, err
 	}
 	d.ctx.Sample(o.Sampling)
+	d.plan.begin()
 
 	start := time.Now()
 	next, done, err := d.prefill(ctx, prompt, &stats)

@@ -5,7 +5,9 @@ package engine
 func (d *Decoder) PlanAnew(row, further float64) {
 	d.plan = newPlanner(d.net.BlockSize)
 	for n := 1; n < maxCosts; n++ {
-		d.plan.costs[AR].learn(n, row+float64(n-1)*further)
-		d.plan.costs[Diffusion].learn(n, row/10)
+		for range 2 { // the second time replaces the first
+			d.plan.costs[AR].learn(n, row+float64(n-1)*further)
+			d.plan.costs[Diffusion].learn(n, row/10)
+		}
 	}
 }

@@ -1,6 +1,9 @@
 package engine
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // planner chooses at every step of Auto how many rows to draft and how many of
 // the drafts to verify, so that the tokens per second are highest in the long
@@ -26,8 +29,10 @@ type planner struct {
 	calibration calibration
 	recent      [][]float64 // chances in the last drafts, the newest last
 	ahead       []float64   // those of the last draft for the tokens that are now next
+	fresh       bool        // no draft yet for this answer
 	tail        float64     // chance of drafts beyond those of late
-	idle, wait  int         // steps without a draft, and how many until the next trial
+	idle        int         // steps since drafting last seemed to pay, or since a trial
+	worth, cost []float64   // of expect, by rows
 }
 
 const (
@@ -35,18 +40,19 @@ const (
 	// earlier ones, of which so many count.
 	newRate, newDraft, drafts = 0.2, 0.3, 8
 	// Share of what the last draft saw ahead beside what the last ones saw.
-	aheadShare = 0.4
+	aheadShare = 0.3
 	// No draft is certain.
 	firstTail, maxTail = 0.9, 0.985
-	// Where drafting does not pay, a trial follows after so many steps without,
-	// then after twice as many, and so on.
-	minWait, maxWait = 8, 64
+	// Where drafting does not pay, a trial may cost so many tokens a step without.
+	// An answer begins with one, as the last one may have been another kind of text;
+	// if it has more rows than the first of all, it costs at most so many plain steps.
+	trialShare, maxFirst = 0.01, 2
 	// Rows of the first draft.
 	firstWidth = 8
 )
 
 func newPlanner(block int) *planner {
-	p := &planner{widths: []int{1}, tail: firstTail, wait: minWait}
+	p := &planner{widths: []int{1}, tail: firstTail}
 	for _, n := range []int{2, 4, 6, 8, 12, 16, 24, 32, 48, 64} {
 		if n < block {
 			p.widths = append(p.widths, n)
@@ -58,6 +64,9 @@ func newPlanner(block int) *planner {
 	return p
 }
 
+// begin tells that another answer follows.
+func (p *planner) begin() { p.fresh = true }
+
 // draft returns the rows to draft, 1 for none, of at most limit. At most verify
 // rows can be verified.
 func (p *planner) draft(limit, verify int) int {
@@ -67,80 +76,89 @@ func (p *planner) draft(limit, verify int) int {
 	if len(p.recent) == 0 {
 		return min(limit, firstWidth)
 	}
+	p.expect(min(limit, verify))
+	worth := func(rows int) float64 {
+		w := p.worth[min(rows, verify)]
+		if rows > 1 {
+			w -= p.rate() * p.draftCost(rows)
+		}
+		return w
+	}
 	best, trial := 1, 0
-	worth := map[int]float64{}
 	for _, n := range p.widths {
-		if n > limit {
+		if n > limit || p.fresh && n > firstWidth && p.draftCost(n) > maxFirst*p.costs[AR].at(1) {
 			break
 		}
-		worth[n] = p.expect(n, verify)
-		if worth[n] > worth[best] {
+		if worth(n) > worth(best) {
 			best = n
 		}
-		if n > 1 && (trial == 0 || worth[n] > worth[trial]) {
+		if n > 1 && (trial == 0 || worth(n) > worth(trial)) {
 			trial = n
 		}
 	}
-	if best > 1 || trial == 0 {
-		p.idle, p.wait = 0, minWait
-		return best
+	if best == 1 && trial > 1 {
+		if p.idle++; p.fresh || float64(p.idle)*trialShare >= worth(1)-worth(trial) {
+			best = trial
+		}
 	}
-	if p.idle++; p.idle < p.wait {
-		return 1
+	if best > 1 {
+		p.idle, p.fresh = 0, false
 	}
-	p.idle, p.wait = 0, min(2*p.wait, maxWait)
-	return trial
+	return best
 }
 
-// expect returns what a step that drafts n rows can be expected to be worth.
-func (p *planner) expect(n, verify int) float64 {
-	worth := func(chances []float64) float64 {
-		_, w := p.best(chances, min(n, verify))
-		return w
+// expect fills p.worth: what the step can be expected to be worth if a draft of so
+// many rows were made for nothing, for every number of rows up to limit.
+func (p *planner) expect(limit int) {
+	rate := p.rate()
+	p.worth, p.cost = p.worth[:0], p.cost[:0]
+	for n := range limit + 1 {
+		p.worth, p.cost = append(p.worth, 0), append(p.cost, rate*p.costs[AR].at(n))
 	}
-	var mean, weights float64
-	weight := 1.0
-	for i := len(p.recent) - 1; i >= 0; i-- {
-		mean += weight * worth(p.recent[i])
-		weights += weight
-		weight *= 1 - newDraft
-	}
-	w := mean / weights
+	share := 1.0
 	if len(p.ahead) > 0 {
-		w += aheadShare * (worth(p.ahead) - w)
+		p.addWorth(aheadShare, p.ahead)
+		share -= aheadShare
 	}
-	if n > 1 {
-		w -= p.rate() * p.draftCost(n)
+	// The weights 1, 1 - newDraft, ... add up to this.
+	share *= newDraft / (1 - math.Pow(1-newDraft, float64(len(p.recent))))
+	for i := len(p.recent) - 1; i >= 0; i-- {
+		p.addWorth(share, p.recent[i])
+		share *= 1 - newDraft
 	}
-	return w
+}
+
+// addWorth adds what the step is worth if its drafts have these chances.
+func (p *planner) addWorth(share float64, chances []float64) {
+	all, expected, best := 1.0, 1.0, 1-p.cost[1]
+	p.worth[1] += share * best
+	for n := 2; n < len(p.worth); n++ {
+		chance := p.tail
+		if n-2 < len(chances) {
+			chance = chances[n-2]
+		}
+		all *= chance
+		expected += all
+		best = max(best, expected-p.cost[n])
+		p.worth[n] += share * best
+	}
 }
 
 // verify returns the rows to verify, at most limit, given the chances of the
 // drafts.
 func (p *planner) verify(chances []float32, limit int) int {
-	rows, _ := p.best(p.calibration.apply(chances), min(limit, len(chances)+1))
-	return rows
-}
-
-// best returns the rows to verify, at most limit, and what that is worth, given
-// the chance of every draft to be accepted if those before it are. Further ones
-// have the chance of the tail.
-func (p *planner) best(chances []float64, limit int) (rows int, worth float64) {
+	known := p.calibration.apply(chances)
 	rate := p.rate()
 	all, expected := 1.0, 1.0 // chance that all drafts are accepted; tokens
-	rows, worth = 1, 1-rate*p.costs[AR].at(1)
-	for n := 2; n <= limit; n++ {
-		if n-2 < len(chances) {
-			all *= chances[n-2]
-		} else {
-			all *= p.tail
-		}
+	rows, worth := 1, 1-rate*p.costs[AR].at(1)
+	for n := 2; n <= min(limit, len(known)+1); n++ {
+		all *= known[n-2]
 		expected += all
 		if w := expected - rate*p.costs[AR].at(n); w > worth {
 			rows, worth = n, w
 		}
 	}
-	return rows, worth
+	return rows
 }
 
 // rate is the tokens per second of late, and at least those of plain decoding.
@@ -169,14 +187,20 @@ type plannedStep struct {
 }
 
 func (p *planner) learn(s plannedStep) {
-	p.costs[AR].learn(s.verified, s.verifyTime.Seconds())
+	// The rate is weighed against costs, so it is made of them: a disturbance of the
+	// machine must not change what pays.
+	p.learnCost(AR, s.verified, s.verifyTime)
+	cost := p.costs[AR].at(s.verified)
+	if s.drafted > 1 {
+		p.learnCost(Diffusion, s.drafted, s.draftTime)
+		cost += p.costs[Diffusion].at(s.drafted)
+	}
 	p.tokens += newRate * (float64(s.accepted+1) - p.tokens)
-	p.seconds += newRate * ((s.draftTime + s.verifyTime).Seconds() - p.seconds)
+	p.seconds += newRate * (cost - p.seconds)
 	if s.drafted == 1 {
 		p.ahead = p.ahead[min(1, len(p.ahead)):]
 		return
 	}
-	p.costs[Diffusion].learn(s.drafted, s.draftTime.Seconds())
 	p.calibration.learn(s.chances[:s.verified-1], s.accepted)
 
 	chances := p.calibration.apply(s.chances)
@@ -191,6 +215,13 @@ func (p *planner) learn(s plannedStep) {
 		p.recent = p.recent[1:]
 	}
 	p.recent = append(p.recent, chances)
+}
+
+func (p *planner) learnCost(view View, rows int, t time.Duration) {
+	drift := p.costs[view].learn(rows, t.Seconds())
+	for i := range p.costs {
+		p.costs[i].scale(drift)
+	}
 }
 
 // calibration corrects the chances that a model gives its drafts by how often

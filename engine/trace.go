@@ -138,6 +138,7 @@ func (d *Decoder) Replay(ctx context.Context, t *Trace, o GenerateOptions) (stat
 	}
 	d.Reset()
 	d.ctx.Sample(Sampling{})
+	d.plan.begin()
 	start := time.Now()
 	for i := 0; i < len(t.Steps) && ctx.Err() == nil; {
 		d.ctx.Seek(t.Prompt+i, []int32{0})
