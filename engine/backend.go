@@ -17,6 +17,8 @@ type Backend interface {
 	Describe() string
 	// Weight prepares a tensor for computation. The CPU uses t.Data in place.
 	Weight(t *gguf.Tensor) (Weight, error)
+	// Chunk is the number of rows of a prompt pass that suits the device.
+	Chunk() int
 	// Open allocates what one conversation needs on the device.
 	Open(g Geometry) (Context, error)
 	// Close releases the device. Contexts are closed before.
@@ -33,12 +35,15 @@ type Weight interface {
 // Geometry is what a [Context] has to hold.
 type Geometry struct {
 	Layers  int
+	Hidden  int
 	Heads   int
 	KVHeads int
 	HeadDim int
+	FF      int
 	Vocab   int
 	Context int       // positions in the cache
 	Rows    int       // rows of the widest pass
+	Block   int       // rows that get logits at once, at most
 	Cache   gguf.Type // F32, F16 or Q8_0
 	Eps     float32   // of every RMS norm
 	Rope    Rope
@@ -80,7 +85,7 @@ type Context interface {
 	// SaveKV appends one layer's cache rows of positions [0, n) to dst: the keys
 	// head by head, then the values, in the cache's own type. RestoreKV puts them
 	// back.
-	SaveKV(dst []byte, layer, n int) []byte
+	SaveKV(dst []byte, layer, n int) ([]byte, error)
 	RestoreKV(src []byte, layer, n int) error
 	// Memory tells what the context holds, in bytes.
 	Memory() Memory

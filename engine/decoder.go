@@ -12,7 +12,7 @@ import (
 type DecoderOptions struct {
 	Context int       // positions of the KV cache
 	Cache   gguf.Type // F16, F32 or Q8_0
-	Chunk   int       // rows of a prompt pass; 0: 256
+	Chunk   int       // rows of a prompt pass; 0: what suits the device
 }
 
 // Decoder turns prompts into tokens. It holds one conversation: the KV cache and
@@ -26,38 +26,46 @@ type Decoder struct {
 	tokens []int32 // in the cache, one a position
 }
 
-// NewDecoder allocates a decoder on the device that n is placed on.
-func NewDecoder(n *Net, o DecoderOptions) (*Decoder, error) {
+// Geometry is what a decoder of the model has to hold.
+func (m *Model) Geometry(o DecoderOptions) (Geometry, error) {
 	if o.Context < 1 || o.Context > 1<<28 {
-		return nil, fmt.Errorf("a context of %d tokens is out of range", o.Context)
+		return Geometry{}, fmt.Errorf("a context of %d tokens is out of range", o.Context)
 	}
 	switch o.Cache {
 	case gguf.F32, gguf.F16:
 	case gguf.Q8_0:
-		if n.HeadDim%32 != 0 {
-			return nil, fmt.Errorf("a q8_0 cache needs a head dim that is a multiple of 32, this model has %d: use f16", n.HeadDim)
+		if m.HeadDim%32 != 0 {
+			return Geometry{}, fmt.Errorf("a q8_0 cache needs a head dim that is a multiple of 32, this model has %d: use f16", m.HeadDim)
 		}
 	default:
-		return nil, fmt.Errorf("cache type %s: use f16, f32 or q8_0", o.Cache)
+		return Geometry{}, fmt.Errorf("cache type %s: use f16, f32 or q8_0", o.Cache)
 	}
 	// Rows that get logits at once. A plain model decodes with one, but Eval and
 	// TimePass take more; memory that is not used costs nothing.
-	block := n.BlockSize
+	block := m.BlockSize
 	if block == 0 {
 		block = 32
 	}
+	return Geometry{
+		Layers: len(m.Layers), Hidden: m.Hidden, Heads: m.Heads, KVHeads: m.KVHeads, HeadDim: m.HeadDim, FF: m.FF, Vocab: m.Vocab,
+		Context: o.Context, Rows: max(min(o.Chunk, o.Context), block), Block: block, Cache: o.Cache, Eps: m.Eps, Rope: m.Rope,
+	}, nil
+}
+
+// NewDecoder allocates a decoder on the device that n is placed on.
+func NewDecoder(n *Net, o DecoderOptions) (*Decoder, error) {
 	if o.Chunk <= 0 {
-		o.Chunk = 256
+		o.Chunk = n.Backend.Chunk()
 	}
-	rows := max(min(o.Chunk, o.Context), block)
-	ctx, err := n.Backend.Open(Geometry{
-		Layers: len(n.layers), Heads: n.Heads, KVHeads: n.KVHeads, HeadDim: n.HeadDim, Vocab: n.Vocab,
-		Context: o.Context, Rows: rows, Cache: o.Cache, Eps: n.Eps, Rope: n.Rope,
-	})
+	g, err := n.Geometry(o)
 	if err != nil {
 		return nil, err
 	}
-	act, err := n.newActivations(ctx, rows, block)
+	ctx, err := n.Backend.Open(g)
+	if err != nil {
+		return nil, err
+	}
+	act, err := newActivations(ctx, g)
 	if err != nil {
 		ctx.Close()
 		return nil, err

@@ -93,18 +93,34 @@ type activations struct {
 	logits Buffer // [block][Vocab]
 }
 
-func (n *Net) newActivations(c Context, rows, block int) (a activations, err error) {
-	q, kv := n.Heads*n.HeadDim, n.KVHeads*n.HeadDim
-	for _, b := range []struct {
-		dst        *Buffer
-		rows, cols int
-	}{
-		{&a.x, rows, n.Hidden}, {&a.h, rows, n.Hidden},
-		{&a.q, rows, q}, {&a.k, rows, kv}, {&a.v, rows, kv}, {&a.att, rows, q},
-		{&a.gate, rows, n.FF}, {&a.up, rows, n.FF},
-		{&a.logits, block, n.Vocab},
-	} {
-		if *b.dst, err = c.Buffer(b.rows, b.cols); err != nil {
+// all lists the buffers in the order of [Geometry.shapes].
+func (a *activations) all() [9]*Buffer {
+	return [...]*Buffer{&a.x, &a.h, &a.q, &a.k, &a.v, &a.att, &a.gate, &a.up, &a.logits}
+}
+
+// shapes are the rows and columns of a decoder's activations.
+func (g Geometry) shapes() [9][2]int {
+	q, kv := g.Heads*g.HeadDim, g.KVHeads*g.HeadDim
+	return [...][2]int{
+		{g.Rows, g.Hidden}, {g.Rows, g.Hidden}, {g.Rows, q}, {g.Rows, kv}, {g.Rows, kv}, {g.Rows, q},
+		{g.Rows, g.FF}, {g.Rows, g.FF}, {g.Block, g.Vocab},
+	}
+}
+
+// Activations is the size in bytes of the buffers that a decoder allocates, with
+// the one for rejection acceptance.
+func (g Geometry) Activations() int64 {
+	n := int64(g.Block) * int64(g.Vocab)
+	for _, s := range g.shapes() {
+		n += int64(s[0]) * int64(s[1])
+	}
+	return 4 * n
+}
+
+func newActivations(c Context, g Geometry) (a activations, err error) {
+	shapes := g.shapes()
+	for i, b := range a.all() {
+		if *b, err = c.Buffer(shapes[i][0], shapes[i][1]); err != nil {
 			return a, err
 		}
 	}

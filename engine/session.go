@@ -32,7 +32,10 @@ func (d *Decoder) Save(w io.Writer) error {
 	binary.Write(out, binary.LittleEndian, d.tokens)
 	var rows []byte
 	for layer := range d.net.layers {
-		rows = d.ctx.SaveKV(rows[:0], layer, n)
+		var err error
+		if rows, err = d.ctx.SaveKV(rows[:0], layer, n); err != nil {
+			return err
+		}
 		if _, err := out.Write(rows); err != nil {
 			return err
 		}

@@ -65,7 +65,7 @@ func (c *cache) store(layer, pos int, k, v []float32) {
 	}
 }
 
-func (c *context) SaveKV(dst []byte, layer, n int) []byte {
+func (c *context) SaveKV(dst []byte, layer, n int) ([]byte, error) {
 	at := len(dst)
 	dst = append(dst, make([]byte, 2*c.cache.kvHeads*n*c.cache.rowBytes)...)
 	c.eachHead(dst[at:], layer, n, func(keys, values, keyRows, valueRows []byte) {
@@ -74,7 +74,7 @@ func (c *context) SaveKV(dst []byte, layer, n int) []byte {
 		}
 		copy(valueRows, values)
 	})
-	return dst
+	return dst, nil
 }
 
 func (c *context) RestoreKV(src []byte, layer, n int) error {

@@ -39,6 +39,9 @@ func (b *Backend) Close() error {
 	return nil
 }
 
+// Chunk implements [engine.Backend].
+func (b *Backend) Chunk() int { return 256 }
+
 // weight is a tensor in place.
 type weight struct {
 	t    *gguf.Tensor
