@@ -1,1 +1,2 @@
 // The kernels of package cuda: one translation unit. Each takes one parameter, a struct.
+#include "control.cuh"

@@ -1,0 +1,131 @@
+// What all kernels share: types, and one small function for everything that plain C++ cannot say. The kernels use these
+// and CUDA's threadIdx, blockIdx, blockDim, gridDim, __shared__, __syncthreads, __syncwarp, the float and double functions of
+// C's math library, and atomicAdd on integers; an emulator that offers the same runs them.
+#pragma once
+
+typedef signed char int8;
+typedef unsigned char uint8;
+typedef short int16;
+typedef unsigned short uint16;
+typedef int int32;
+typedef unsigned int uint32;
+typedef long long int64;
+typedef unsigned long long uint64;
+
+typedef uint16 half;  // the bits of an IEEE binary16 value
+typedef uint32 half2; // two of them, the first in the low half
+
+struct alignas(16) Bytes16 {
+	uint32 w[4];
+};
+struct alignas(8) Bytes8 {
+	uint32 w[2];
+};
+
+constexpr uint32 allLanes = 0xffffffff;
+constexpr float maxFloat = 3.40282346638528859811704183484516925e+38f;
+constexpr float maxHalf = 65504;
+
+template <class T> __device__ inline T smaller(T a, T b) { return b < a ? b : a; }
+template <class T> __device__ inline T larger(T a, T b) { return a < b ? b : a; }
+__host__ __device__ constexpr int ceilDiv(int a, int b) { return (a + b - 1) / b; }
+
+__device__ inline int laneId() { return threadIdx.x % 32; }
+__device__ inline int warpId() { return threadIdx.x / 32; }
+
+#ifndef EMULATOR
+
+// Shuffles among all lanes of a warp.
+template <class T> __device__ inline T shuffle(T v, int lane) { return __shfl_sync(allLanes, v, lane); }
+template <class T> __device__ inline T shuffleXor(T v, int mask) { return __shfl_xor_sync(allLanes, v, mask); }
+__device__ inline bool anyLane(bool v) { return __any_sync(allLanes, v); }
+__device__ inline uint32 ballot(bool v) { return __ballot_sync(allLanes, v); }
+
+// sharedMemory is the block's dynamic shared memory.
+__device__ inline uint8 *sharedMemory() {
+	extern __shared__ Bytes16 dynamicShared[];
+	return reinterpret_cast<uint8 *>(dynamicShared);
+}
+
+// The float32 value of x's bits, and back.
+__device__ inline float floatOf(uint32 bits) { return __uint_as_float(bits); }
+__device__ inline uint32 bitsOf(float x) { return __float_as_uint(x); }
+
+// Conversions round to nearest, ties to even.
+__device__ inline half halfOf(float x) {
+	half h;
+	asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h) : "f"(x));
+	return h;
+}
+__device__ inline half2 halvesOf(float low, float high) {
+	half2 h;
+	asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(h) : "f"(high), "f"(low));
+	return h;
+}
+__device__ inline float floatOfHalf(half h) {
+	float x;
+	asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(h));
+	return x;
+}
+__device__ inline half2 addHalves(half2 a, half2 b) {
+	half2 c;
+	asm("add.rn.f16x2 %0, %1, %2;" : "=r"(c) : "r"(a), "r"(b));
+	return c;
+}
+__device__ inline half2 mulHalves(half2 a, half2 b) {
+	half2 c;
+	asm("mul.rn.f16x2 %0, %1, %2;" : "=r"(c) : "r"(a), "r"(b));
+	return c;
+}
+
+// permute picks four bytes of b:a by the hexadecimal digits of selector, the lowest first.
+__device__ inline uint32 permute(uint32 a, uint32 b, uint32 selector) { return __byte_perm(a, b, selector); }
+
+// exp2Fast is 2^x within 2 units in the last place, 0 below 2^-126.
+__device__ inline float exp2Fast(float x) {
+	float y;
+	asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+	return y;
+}
+// log2Fast is the logarithm to base 2 within 2^-22, relatively where x is far from 1.
+__device__ inline float log2Fast(float x) {
+	float y;
+	asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+	return y;
+}
+
+// mmaF16 adds the product of a, 16 x 16, and b, 16 x 8, to c, 16 x 8, in fragments as PTX's mma.m16n8k16 has them.
+__device__ inline void mmaF16(float c[4], const uint32 a[4], uint32 b0, uint32 b1) {
+	asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+	             : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+	             : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+// copyAsync starts copying 16 bytes of global to shared memory. A thread's copies since its last commitCopies are one
+// group; waitCopies waits until no more than n of its groups are under way.
+__device__ inline void copyAsync(void *shared, const void *global) {
+	asm volatile("{ .reg .u64 a; .reg .u32 s; cvta.to.shared.u64 a, %0; cvt.u32.u64 s, a; cp.async.cg.shared.global [s], [%1], 16; }"
+	             :
+	             : "l"(shared), "l"(global)
+	             : "memory");
+}
+__device__ inline void commitCopies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+template <int n> __device__ inline void waitCopies() { asm volatile("cp.async.wait_group %0;" ::"n"(n) : "memory"); }
+
+// prefetch brings the 32 bytes at p to the L2 cache.
+__device__ inline void prefetch(const void *p) { asm volatile("prefetch.global.L2 [%0];" ::"l"(p)); }
+
+#endif
+
+__device__ inline float infinity() { return floatOf(0x7f800000); }
+
+// Span is a piece of memory that the next kernel will read. Threads with nothing else to do prefetch it: part of parts.
+struct Span {
+	const uint8 *at;
+	int64 bytes;
+};
+
+__device__ inline void prefetchSpan(Span s, int part, int parts) {
+	const int64 step = 32ll * blockDim.x * parts;
+	for (int64 i = 32ll * (blockDim.x * part + threadIdx.x); i < s.bytes; i += step) prefetch(s.at + i);
+}
