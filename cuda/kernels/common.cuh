@@ -101,6 +101,45 @@ __device__ inline void mmaF16(float c[4], const uint32 a[4], uint32 b0, uint32 b
 	             : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
+// Products of 8-bit integers, a signed (S8) or unsigned (U8) and b signed, added to c exactly, in fragments as PTX's
+// mma.m16n8k32 and, with fewer operands, mma.m16n8k16 have them. With g = lane / 4 and t = lane % 4, a word is four values
+// along k: a row g, g+8, g, g+8 at k 4t, 4t, 16+4t, 16+4t; b column g at k 4t, 16+4t; c row g, g, g+8, g+8, column 2t, 2t+1,
+// 2t, 2t+1.
+__device__ inline void mmaS8(int32 (&c)[4], const uint32 (&a)[4], uint32 b0, uint32 b1) {
+	asm("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+	    : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
+	    : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+__device__ inline void mmaU8(int32 (&c)[4], const uint32 (&a)[4], uint32 b0, uint32 b1) {
+	asm("mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+	    : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
+	    : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+__device__ inline void mmaS8(int32 (&c)[4], uint32 a0, uint32 a1, uint32 b) {
+	asm("mma.sync.aligned.m16n8k16.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"
+	    : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
+	    : "r"(a0), "r"(a1), "r"(b));
+}
+
+// Loads that leave the L1 cache to others, for what a multiprocessor reads once.
+__device__ inline Bytes16 loadOnce(const Bytes16 *p) {
+	Bytes16 v;
+	asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+	             : "=r"(v.w[0]), "=r"(v.w[1]), "=r"(v.w[2]), "=r"(v.w[3])
+	             : "l"(p));
+	return v;
+}
+__device__ inline Bytes8 loadOnce(const Bytes8 *p) {
+	Bytes8 v;
+	asm volatile("ld.global.nc.L1::no_allocate.v2.u32 {%0, %1}, [%2];" : "=r"(v.w[0]), "=r"(v.w[1]) : "l"(p));
+	return v;
+}
+
+// Barriers for a part of a block, `threads` of whole warps: 16 with the one of __syncthreads, which is number 0. The
+// threads that arrive do not wait for those that wait; what they wrote before is seen by those.
+__device__ inline void barrierWait(int id, int threads) { asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory"); }
+__device__ inline void barrierArrive(int id, int threads) { asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(threads) : "memory"); }
+
 // copyAsync starts copying 16 bytes of global to shared memory. A thread's copies since its last commitCopies are one
 // group; waitCopies waits until no more than n of its groups are under way.
 __device__ inline void copyAsync(void *shared, const void *global) {

@@ -1,2 +1,3 @@
 // The kernels of package cuda: one translation unit. Each takes one parameter, a struct.
 #include "control.cuh"
+#include "act.cuh"

@@ -1,0 +1,71 @@
+package cuda
+
+import "orthrus/gguf"
+
+// form is how activations are stored for weights of a type, as in quant.Act.
+type form int32
+
+const (
+	floats  form = iota // float32, for f32, f16, bf16
+	form32              // int8 with a scale for every 32 values, for q8_0, q4_0
+	form256             // int8 with a scale for every 256 values, for q4_k, q5_k, q6_k
+)
+
+func formOf(t gguf.Type) form {
+	switch elems, _ := t.Block(); elems {
+	case 32:
+		return form32
+	case 256:
+		return form256
+	}
+	return floats
+}
+
+// acts are activations of a form of int8 in device memory (kernels/act.cuh).
+type acts struct {
+	form    form
+	at      pointer
+	rows, k int
+}
+
+// Activations are stored in records of 8 rows of 256 values.
+const (
+	actRows   = 8
+	actGroup  = 256
+	actRecord = 2304
+)
+
+// actBytes is the size of rows of k values in a form of int8.
+func actBytes(f form, rows, k int) int64 {
+	if f == floats {
+		return 0
+	}
+	return int64(ceil(rows, actRows)) * int64(ceil(k, actGroup)) * actRecord
+}
+
+func ceil(n, by int) int { return (n + by - 1) / by }
+
+// actsArgs is struct Acts.
+type actsArgs struct {
+	at      pointer
+	form    form
+	rows, k int32
+	groups  int32
+}
+
+func (a acts) args() actsArgs {
+	return actsArgs{a.at, a.form, int32(a.rows), int32(a.k), int32(ceil(a.k, actGroup))}
+}
+
+// quantizeArgs is struct QuantizeArgs.
+type quantizeArgs struct {
+	dst actsArgs
+	src pointer
+}
+
+// quantize sets dst to src in dst's form, with the bits of quant.Act.
+func quantize(d device, dst acts, src matrix) error {
+	const warps = 8
+	args := quantizeArgs{dst.args(), src.at}
+	return launch(d, "quantize", [3]int{dst.rows, 1, 1}, 32*min(warps, ceil(dst.k, actGroup)), 0, &args)
+}

@@ -1,0 +1,97 @@
+// Activations as the products of quantized weights take them: int8 with scales, bit for bit those of quant.Act.
+#pragma once
+#include "common.cuh"
+
+enum Form : int32 {
+	formFloat, // float32 as they are: for f32, f16, bf16
+	form32,    // a scale for every 32 values: for q8_0, q4_0
+	form256,   // a scale for every 256 values, and the sums of every 32: for q4_k, q5_k, q6_k
+};
+
+// Rows of k values lie in records of 8 rows x 256 values, the records of the same 8 rows one after the other. In a record,
+// for its row r < 8:
+//
+//	0      int8, [chunk of 64 values][r][64]
+//	2048   form32: scale, float [half of 128 values][r][32 values]
+//	2048   form256: sum of every 32 values, [r][16 bytes]: sum & 127 of all eight, then sum >> 7 of all eight
+//	2176   form256: scale, float [r]
+//
+// The words of a chunk, 4 values each, are transposed as a 4x4 matrix: word 4i + t stands at 4t + i. So lane 4r + t finds at
+// 16 * lane what it holds of matrix b in two products mma.m16n8k32, or in four m16n8k16.
+struct Acts {
+	uint8 *at;
+	int32 form;
+	int32 rows, k;
+	int32 groups; // of 256 values in a row, the last one perhaps part-filled
+};
+
+constexpr int actRows = 8, actGroup = 256, actRecord = 2304;
+constexpr int actScales32 = 2048, actSums = 2048, actScales256 = 2176;
+
+// actAt is the record that holds a group of a row.
+__device__ inline uint8 *actAt(const Acts &a, int row, int group) {
+	return a.at + (int64(row / actRows) * a.groups + group) * actRecord;
+}
+
+// storeActs stores 256 values of a row, those from 256 * group on. The whole warp calls it: lane l brings the values 8l to
+// 8l+7 of the group, and 0 for those beyond the row's width.
+__device__ inline void storeActs(const Acts &a, int row, int group, const float (&x)[8]) {
+	const int lane = laneId(), lanes = a.form == form256 ? 32 : 4; // lanes share a scale
+	// Without its sign bit a float orders like an integer, NaNs above infinity.
+	uint32 bits = 0;
+	for (int i = 0; i < 8; i++) bits = larger(bits, bitsOf(x[i]) & 0x7fffffff);
+	for (int mask = 1; mask < lanes; mask *= 2) bits = larger(bits, shuffleXor(bits, mask));
+	const float peak = floatOf(bits), inverse = 127.0f / peak;
+	const bool valid = peak <= maxFloat && inverse <= maxFloat;
+
+	uint32 words[2] = {};
+	int32 sum = 0;
+	if (valid)
+		for (int i = 0; i < 8; i++) {
+			// Beside 1.5 * 2^23 the last bit of a float weighs 1, so that the sum rounds to an integer.
+			const int32 q = int32(bitsOf(x[i] * inverse + 12582912.0f) - 0x4b400000);
+			words[i / 4] |= uint32(q & 255) << 8 * (i % 4);
+			sum += q;
+		}
+	const float scale = valid ? peak / 127.0f : 0;
+
+	uint8 *record = actAt(a, row, group);
+	const int r = row % actRows;
+	uint32 *chunk = reinterpret_cast<uint32 *>(record + (lane / 8 * actRows + r) * 64);
+	for (int j = 0; j < 2; j++) {
+		const int word = 2 * (lane % 8) + j;
+		chunk[word % 4 * 4 + word / 4] = words[j];
+	}
+	if (a.form == form32) {
+		if (lane % 4 == 0)
+			reinterpret_cast<float *>(record + actScales32)[(lane / 16 * actRows + r) * 4 + lane / 4 % 4] = scale;
+		return;
+	}
+	sum += shuffleXor(sum, 1);
+	sum += shuffleXor(sum, 2);
+	if (lane % 4 == 0) {
+		uint8 *sums = record + actSums + 16 * r + lane / 4;
+		sums[0] = sum & 127;
+		sums[8] = uint8(sum >> 7);
+	}
+	if (lane == 0) reinterpret_cast<float *>(record + actScales256)[r] = scale;
+}
+
+struct QuantizeArgs {
+	Acts dst;
+	const float *src; // [rows][k]
+};
+
+// A block stores a row, a warp a group at a time.
+extern "C" __global__ void quantize(QuantizeArgs a) {
+	const int row = blockIdx.x;
+	const float *src = a.src + int64(row) * a.dst.k;
+	for (int group = warpId(); group < a.dst.groups; group += blockDim.x / 32) {
+		float x[8];
+		for (int i = 0; i < 8; i++) {
+			const int k = actGroup * group + 8 * laneId() + i;
+			x[i] = k < a.dst.k ? src[k] : 0;
+		}
+		storeActs(a.dst, row, group, x);
+	}
+}
