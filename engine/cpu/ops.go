@@ -43,13 +43,16 @@ func (l *rowLoop) do() {
 	for _, f := range l.forms {
 		f.act.Reset(f.t, l.dst.rows, l.dst.cols)
 	}
-	l.pool.run(l.dst.rows, l.unit)
+	l.pool.run(l.pool.groups(l.dst.rows), l.unit)
 }
 
-func (l *rowLoop) unit(_, i int) {
-	l.row(i)
-	for _, f := range l.forms {
-		f.act.Set(i, l.dst.row(i))
+func (l *rowLoop) unit(_, group int) {
+	from, to := l.pool.group(group, l.dst.rows)
+	for i := from; i < to; i++ {
+		l.row(i)
+		for _, f := range l.forms {
+			f.act.Set(i, l.dst.row(i))
+		}
 	}
 }
 
@@ -153,14 +156,17 @@ func split(w *weight, src *quant.Act, dst *buffer, threads int) (ranges []rowRan
 func (r *recorder) Heads(layer int, q, k, v engine.Buffer, qNorm, kNorm engine.Weight, store bool) {
 	c, qb, kb, vb := r.context, q.(*buffer), k.(*buffer), v.(*buffer)
 	qw, kw := qNorm.(*weight).vec, kNorm.(*weight).vec
-	unit := func(_, i int) {
-		c.heads(i, qb.row(i), qw)
-		c.heads(i, kb.row(i), kw)
-		if store {
-			c.cache.store(layer, c.pos+i, kb.row(i), vb.row(i))
+	unit := func(_, group int) {
+		from, to := c.pool.group(group, qb.rows)
+		for i := from; i < to; i++ {
+			c.heads(i, qb.row(i), qw)
+			c.heads(i, kb.row(i), kw)
+			if store {
+				c.cache.store(layer, c.pos+i, kb.row(i), vb.row(i))
+			}
 		}
 	}
-	r.add(func() { c.pool.run(qb.rows, unit) })
+	r.add(func() { c.pool.run(c.pool.groups(qb.rows), unit) })
 }
 
 // heads norms and rotates every head of row i in place.

@@ -75,6 +75,15 @@ func (p *pool) run(n int, body func(thread, i int)) {
 	}
 }
 
+// groups is how many pieces rows are cut into that take little time each: a few for each thread.
+func (p *pool) groups(rows int) int { return min(rows, 4*p.threads()) }
+
+// group returns the rows [from, to) of a piece.
+func (p *pool) group(i, rows int) (from, to int) {
+	n := p.groups(rows)
+	return i * rows / n, (i + 1) * rows / n
+}
+
 // spin looks until ready, or returns false after a time. It lets other goroutines have the processor now and then.
 func spin(limit time.Duration, ready func() bool) bool {
 	for start := time.Now(); ; runtime.Gosched() {
