@@ -3,6 +3,10 @@
 // C's math library, and atomicAdd on integers; an emulator that offers the same runs them.
 #pragma once
 
+#ifdef EMULATOR
+#include "../emulator/cxx/cuda.h"
+#endif
+
 typedef signed char int8;
 typedef unsigned char uint8;
 typedef short int16;
@@ -33,7 +37,9 @@ __host__ __device__ constexpr int ceilDiv(int a, int b) { return (a + b - 1) / b
 __device__ inline int laneId() { return threadIdx.x % 32; }
 __device__ inline int warpId() { return threadIdx.x / 32; }
 
-#ifndef EMULATOR
+#ifdef EMULATOR
+#include "../emulator/cxx/common.h"
+#else
 
 // Shuffles among all lanes of a warp.
 template <class T> __device__ inline T shuffle(T v, int lane) { return __shfl_sync(allLanes, v, lane); }

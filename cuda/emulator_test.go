@@ -1,0 +1,191 @@
+//go:build emulator && linux
+
+package cuda
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"unsafe"
+
+	cudaemulator "orthrus/cuda/emulator"
+	"orthrus/internal/emulator"
+)
+
+// emulated is a device of the emulator: what is queued on it is run at once.
+type emulated struct {
+	machine     *emulator.Machine
+	total, used int64
+	sizes       map[pointer]int64
+	seed        uint64
+	recording   *emulatedGraph
+	err         error // of a kernel; every later call tells it, as a GPU does
+}
+
+var loadKernels = sync.OnceValues(func() (*emulator.Machine, error) {
+	return cudaemulator.Load("emulator", "kernels/kernels.cu")
+})
+
+// emulatorTotal is the memory of the device that newEmulator gives.
+const emulatorTotal = 4 << 30
+
+// newEmulator gives a device with nothing on it.
+func newEmulator(t testing.TB) *emulated {
+	t.Helper()
+	m, err := loadKernels()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &emulated{machine: m, total: emulatorTotal, sizes: map[pointer]int64{}, seed: 1}
+}
+
+func (e *emulated) properties() properties {
+	return properties{name: "emulator", major: 8, minor: 6, multiprocessors: 4, shared: 99 << 10, l2: 4 << 20}
+}
+
+func (e *emulated) memory() (free, total int64, err error) { return e.total - e.used, e.total, nil }
+
+func (e *emulated) alloc(bytes int64) (pointer, error) {
+	if bytes <= 0 {
+		return 0, fmt.Errorf("emulator: allocation of %d bytes", bytes)
+	}
+	if bytes > e.total-e.used {
+		return 0, fmt.Errorf("emulator: %d bytes of memory are needed, %d are free", bytes, e.total-e.used)
+	}
+	p, err := e.machine.Allocate(bytes)
+	if err == nil {
+		e.used += bytes
+		e.sizes[pointer(p)] = bytes
+	}
+	return pointer(p), err
+}
+
+func (e *emulated) free(p pointer) {
+	if err := e.machine.Release(uintptr(p)); err != nil {
+		panic(err)
+	}
+	e.used -= e.sizes[p]
+	delete(e.sizes, p)
+}
+
+func (e *emulated) pin(bytes int) (host []byte, p pointer, err error) {
+	at, err := e.machine.Allocate(int64(bytes))
+	if err != nil {
+		return nil, 0, err
+	}
+	return emulator.Bytes(at, bytes), pointer(at), nil
+}
+
+func (e *emulated) unpin(p pointer) {
+	if err := e.machine.Release(uintptr(p)); err != nil {
+		panic(err)
+	}
+}
+
+func (e *emulated) upload(dst pointer, src []byte) error {
+	if e.recording != nil {
+		return errors.New("emulator: upload inside of record")
+	}
+	return errors.Join(e.err, e.machine.Upload(uintptr(dst), src))
+}
+
+func (e *emulated) download(dst []byte, src pointer) error {
+	if e.recording != nil {
+		return errors.New("emulator: download inside of record")
+	}
+	return errors.Join(e.err, e.machine.Download(dst, uintptr(src)))
+}
+
+func (e *emulated) launch(kernel string, grid [3]int, block, shared int, args unsafe.Pointer, size uintptr) error {
+	if shared > e.properties().shared {
+		return fmt.Errorf("emulator: %s: %d bytes of shared memory, of %d", kernel, shared, e.properties().shared)
+	}
+	one := emulatedLaunch{kernel, grid, block, shared, append([]byte(nil), unsafe.Slice((*byte)(args), size)...)}
+	if e.recording != nil {
+		*e.recording = append(*e.recording, one)
+		return nil
+	}
+	return e.launchNow(one)
+}
+
+func (e *emulated) launchNow(l emulatedLaunch) error {
+	if e.err == nil {
+		e.seed++
+		e.err = e.machine.Launch(l.kernel, l.grid, [3]int{l.block, 1, 1}, l.shared, unsafe.Pointer(&l.args[0]), uintptr(len(l.args)), e.seed)
+	}
+	return e.err
+}
+
+type emulatedLaunch struct {
+	kernel        string
+	grid          [3]int
+	block, shared int
+	args          []byte
+}
+
+type emulatedGraph []emulatedLaunch
+
+func (*emulatedGraph) release() {}
+
+func (e *emulated) record(build func() error) (graph, error) {
+	g := &emulatedGraph{}
+	e.recording = g
+	err := build()
+	e.recording = nil
+	return g, err
+}
+
+func (e *emulated) run(g graph) error {
+	for _, l := range *g.(*emulatedGraph) {
+		if err := e.launchNow(l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *emulated) wait() error { return e.err }
+
+func (e *emulated) fork() (device, error) { return e, nil }
+
+func (e *emulated) close() error { return nil }
+
+// put gives device memory with a copy of values; it is freed when the test ends.
+func put[T any](t testing.TB, d device, values []T) pointer {
+	t.Helper()
+	p := room[T](t, d, len(values))
+	if err := d.upload(p, asBytes(values)); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// room gives zeroed device memory for n values; it is freed when the test ends.
+func room[T any](t testing.TB, d device, n int) pointer {
+	t.Helper()
+	var v T
+	p, err := d.alloc(int64(n) * int64(unsafe.Sizeof(v)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.free(p) })
+	return p
+}
+
+// get copies n values from the device.
+func get[T any](t testing.TB, d device, p pointer, n int) []T {
+	t.Helper()
+	values := make([]T, n)
+	if err := d.download(asBytes(values), p); err != nil {
+		t.Fatal(err)
+	}
+	return values
+}
+
+func asBytes[T any](values []T) []byte {
+	if len(values) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(&values[0])), len(values)*int(unsafe.Sizeof(values[0])))
+}

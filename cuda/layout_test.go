@@ -1,0 +1,85 @@
+//go:build emulator && linux
+
+package cuda
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"orthrus/internal/emulator"
+)
+
+// parameters has the Go type of every kernel's parameter.
+var parameters = map[string]any{
+	"sample":   sampleArgs{},
+	"seek":     seekArgs{},
+	"mask":     maskArgs{},
+	"draft":    draftArgs{},
+	"quantize": quantizeArgs{},
+}
+
+// TestLayout holds the parameters of the kernels equal in Go and C++: names, offsets and sizes of all fields.
+func TestLayout(t *testing.T) {
+	m, err := loadKernels()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range parameters {
+		if _, ok := m.Kernels[name]; !ok {
+			t.Errorf("there is no kernel %s", name)
+		}
+	}
+	for name, kernel := range m.Kernels {
+		args, ok := parameters[name]
+		if !ok {
+			t.Errorf("kernel %s: add its parameter to the list of this test", name)
+			continue
+		}
+		of := reflect.TypeOf(args)
+		if int(of.Size()) != kernel.Args || of.Size()%8 != 0 {
+			t.Errorf("%s has %d bytes, that of kernel %s %d; both must be a multiple of 8", of, of.Size(), name, kernel.Args)
+		}
+		got, want := layout(fieldsOf(of, "", 0)), layout(kernel.Fields)
+		if got != want {
+			t.Errorf("%s is not the parameter of kernel %s\nGo:\n%s\nC++:\n%s", of, name, got, want)
+		}
+	}
+}
+
+func layout(fields []emulator.Field) string {
+	var b strings.Builder
+	for _, f := range fields {
+		if f.Name == "pad" { // _ in Go
+			continue
+		}
+		fmt.Fprintf(&b, "\t%4d %4d %s\n", f.Offset, f.Bytes, strings.ToLower(f.Name))
+	}
+	return b.String()
+}
+
+// fieldsOf lists the fields of a struct as the emulator does.
+func fieldsOf(of reflect.Type, path string, offset int) []emulator.Field {
+	var list []emulator.Field
+	for i := range of.NumField() {
+		f := of.Field(i)
+		at, name, element := offset+int(f.Offset), path+f.Name, f.Type
+		if f.Name == "_" {
+			continue
+		}
+		if f.Type.Kind() == reflect.Array {
+			element = f.Type.Elem()
+		}
+		if element.Kind() != reflect.Struct || element != f.Type {
+			list = append(list, emulator.Field{Name: name, Offset: at, Bytes: int(f.Type.Size())})
+		}
+		if element.Kind() == reflect.Struct {
+			if element != f.Type {
+				name += "[0]"
+			}
+			list = append(list, fieldsOf(element, name+".", at)...)
+		}
+	}
+	return list
+}

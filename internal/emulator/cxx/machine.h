@@ -1,0 +1,94 @@
+// What the parts of the core share: workers, launches, memory.
+#pragma once
+#include "core.h"
+
+#include <atomic>
+#include <string>
+
+namespace emulator {
+
+constexpr unsigned max_workers = 16;
+
+// Lanes that meet for a collective operation.
+struct Group {
+	const char *what;
+	uint32_t mask, arrived;
+	void *operands[warp_lanes];
+};
+
+struct Warp {
+	uint32_t exists, ready;
+	unsigned groups;
+	Group group[warp_lanes];
+};
+
+struct Barrier {
+	unsigned count, arrived;
+	uint32_t lanes[max_warps], waiting[max_warps];
+};
+
+struct Launch {
+	const Kernel *kernel;
+	const void *args;
+	Block shape; // index unused
+	uint64_t seed;
+	uint64_t blocks;
+	std::atomic<uint64_t> next, done;
+	std::atomic<bool> failed;
+	std::string error; // the first
+
+	void report(Worker &w, const Thread *t, const char *text);
+	Dim block(uint64_t i) const;
+};
+
+// A worker is an OS thread that runs blocks, one after another.
+struct Worker {
+	Launch *launch;
+	Block block;
+	Thread *first; // of max_threads
+	Warp warps[max_warps];
+	Barrier barriers[max_barriers];
+	uint32_t ready_warps;
+	unsigned warp;   // of the thread that ran last
+	unsigned alive;  // threads that have not ended
+	unsigned yields; // since anything happened
+	uint64_t generator, serial;
+	void *home; // the worker's own stack
+	char *shared;  // max_shared bytes, of which a launch can use the last
+	char *statics; // shared memory that is allocated statically
+	size_t statics_bytes;
+
+	uint32_t draw();
+	void ready(unsigned warp, uint32_t lanes);
+	void go_on(void **save);
+	void run_block(Dim index);
+	[[noreturn]] void abandon();
+	[[noreturn]] void deadlock();
+
+	void prepare(); // on the worker's OS thread, once
+	void reserve(); // shared memory, before each launch
+	void poison();  // shared memory, before each block
+};
+
+// catch_faults makes faults of kernels errors of their launches.
+void catch_faults();
+
+// describe_fault says what is at an address that w faulted at; known tells whether the processor told the address.
+std::string describe_fault(const Worker &w, uintptr_t at, bool known, bool write);
+
+// Device memory: zeroed, aligned to 16 bytes, its end at a guard page.
+char *allocate(size_t bytes);
+bool release(char *p);
+bool valid(const void *p, size_t bytes);
+
+// check_allocations tells of bytes written between an allocation's end and the guard page, or is empty.
+std::string check_allocations();
+
+// reserve_stacks reserves addresses for the stacks of all threads of all workers, and sets `stacks`; open_stacks makes
+// usable those of one worker.
+void reserve_stacks();
+void open_stacks(unsigned first);
+
+constexpr size_t max_shared = size_t(228) << 10;
+
+} // namespace emulator
