@@ -129,6 +129,10 @@ type Product struct {
 // Ops are the operations a pass is made of. The rows of a pass are the rows of
 // the buffers it is recorded with; row i has the position and the token that
 // the control block gives it: position + i, tokens[i].
+//
+// What Norm, Gate and Attend compute is read by the MatMul that follows at once
+// and by nothing else, and what Heads computes by the Attend that follows: a
+// backend may hand it on in another form.
 type Ops interface {
 	// Mask sets the tokens of rows 1..rows-1 to the mask token.
 	Mask(rows int, token int32)

@@ -73,8 +73,25 @@ func NewDecoder(n *Net, o DecoderOptions) (*Decoder, error) {
 	return &Decoder{
 		net: n, ctx: ctx, opt: o,
 		passes: passes{net: n, ctx: ctx, act: act, recorded: map[passKey]Pass{}},
-		plan:   newPlanner(n.BlockSize),
+		plan:   newPlanner(n.BlockSize, synchronisation(ctx)),
 	}, nil
+}
+
+// synchronisation is the time that queueing something and waiting for it takes, and
+// 0 for a device that computes at once. Waiting for nothing is all that it measures.
+func synchronisation(ctx Context) time.Duration {
+	const tries, atOnce = 5, 3 * time.Microsecond
+	least := time.Hour
+	for range tries {
+		start := time.Now()
+		ctx.Seek(0, nil)
+		ctx.Wait() // an error shows again when something is run
+		least = min(least, time.Since(start))
+	}
+	if least < atOnce {
+		return 0
+	}
+	return least
 }
 
 // Close frees the decoder's memory.
@@ -271,30 +288,35 @@ func (d *Decoder) step(pos, block, left int, o GenerateOptions, replay *replay, 
 	if o.Mode != Auto || block == 1 {
 		plan = nil
 	}
+	look := false // at the drafts' chances, before they are verified
 	if plan != nil {
-		rows = plan.draft(rows, verify)
+		rows, look = plan.draft(rows, verify)
 		verify = min(verify, rows)
 	}
 	s := plannedStep{drafted: 1}
 	keep := o.Sampling.Acceptance == Rejection && !o.Sampling.Greedy()
+	chances := func(out Outcome) []float32 {
+		if replay != nil {
+			out.Chances, _ = replay.trace.at(replay.step, rows)
+		}
+		return out.Chances
+	}
+	start := time.Now()
 	if verify > 1 {
 		s.drafted = rows
 		draft, err := d.passes.draft(rows, verify-1, keep)
 		if err != nil {
 			return nil, err
 		}
-		start := time.Now()
+		start = time.Now()
 		d.ctx.Run(draft)
 		stats.Forwards++
-		if plan != nil {
+		if look {
 			out, err := d.ctx.Wait()
 			if err != nil {
 				return nil, err
 			}
-			s.chances, s.draftTime = out.Chances, time.Since(start)
-			if replay != nil {
-				s.chances, _ = replay.trace.at(replay.step, rows)
-			}
+			s.chances, s.draftTime = chances(out), time.Since(start)
 			verify = plan.verify(s.chances, verify)
 		}
 	}
@@ -302,12 +324,17 @@ func (d *Decoder) step(pos, block, left int, o GenerateOptions, replay *replay, 
 	if err != nil {
 		return nil, err
 	}
-	start := time.Now()
+	if look || s.drafted == 1 {
+		start = time.Now()
+	}
 	d.ctx.Run(check)
 	stats.Forwards++
 	out, err := d.ctx.Wait()
 	if err != nil {
 		return nil, err
+	}
+	if s.chances == nil {
+		s.chances = chances(out)
 	}
 	next := out.Tokens
 	if replay != nil {

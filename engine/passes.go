@@ -1,7 +1,7 @@
 package engine
 
 // passes records the passes of a decoder when they are first needed and keeps
-// them for replay.
+// those for replay that will be needed again.
 type passes struct {
 	net      *Net
 	ctx      Context
@@ -93,7 +93,9 @@ func (p *passes) get(key passKey, build func(Ops)) (Pass, error) {
 		return pass, nil
 	}
 	pass, err := p.ctx.Record(build)
-	if err == nil {
+	// The rest of a prompt may have any number of rows, hence passes of more rows than
+	// a block are kept only for whole chunks.
+	if err == nil && (key.rows <= p.act.logits.Rows() || key.rows == p.act.x.Rows()) {
 		p.recorded[key] = pass
 	}
 	return pass, err

@@ -33,6 +33,9 @@ type planner struct {
 	tail        float64     // chance of drafts beyond those of late
 	idle        int         // steps since drafting last seemed to pay, or since a trial
 	worth, cost []float64   // of expect, by rows
+	unseen      []float64   // worth if all drafts are verified, whatever their chances
+	sync        float64     // seconds that looking at the chances costs, 0 for nothing
+	blind       int         // steps since it last looked
 }
 
 const (
@@ -49,10 +52,12 @@ const (
 	trialShare, maxFirst = 0.01, 2
 	// Rows of the first draft.
 	firstWidth = 8
+	// Steps without a look, at most, so that the passes are timed one by one at times.
+	maxBlind = 15
 )
 
-func newPlanner(block int) *planner {
-	p := &planner{widths: []int{1}, tail: firstTail}
+func newPlanner(block int, synchronisation time.Duration) *planner {
+	p := &planner{widths: []int{1}, tail: firstTail, sync: synchronisation.Seconds()}
 	for _, n := range []int{2, 4, 6, 8, 12, 16, 24, 32, 48, 64} {
 		if n < block {
 			p.widths = append(p.widths, n)
@@ -67,14 +72,15 @@ func newPlanner(block int) *planner {
 // begin tells that another answer follows.
 func (p *planner) begin() { p.fresh = true }
 
-// draft returns the rows to draft, 1 for none, of at most limit. At most verify
-// rows can be verified.
-func (p *planner) draft(limit, verify int) int {
+// draft returns the rows to draft, 1 for none, of at most limit, and whether their
+// chances are to be looked at before they are verified. At most verify rows can be
+// verified.
+func (p *planner) draft(limit, verify int) (rows int, look bool) {
 	if verify < 2 || p.costs[AR].at(1) == 0 {
-		return 1 // the first step tells what a row costs
+		return 1, false // the first step tells what a row costs
 	}
 	if len(p.recent) == 0 {
-		return min(limit, firstWidth)
+		return min(limit, firstWidth), true
 	}
 	p.expect(min(limit, verify))
 	worth := func(rows int) float64 {
@@ -104,16 +110,27 @@ func (p *planner) draft(limit, verify int) int {
 	if best > 1 {
 		p.idle, p.fresh = 0, false
 	}
-	return best
+	return best, p.look(min(best, verify))
+}
+
+// look says whether verifying fewer than all the rows of a draft gains what looking
+// at the chances costs.
+func (p *planner) look(rows int) bool {
+	p.blind++
+	if rows > 1 && (p.blind > maxBlind || p.worth[rows]-p.unseen[rows] >= p.rate()*p.sync) {
+		p.blind = 0
+		return true
+	}
+	return false
 }
 
 // expect fills p.worth: what the step can be expected to be worth if a draft of so
 // many rows were made for nothing, for every number of rows up to limit.
 func (p *planner) expect(limit int) {
 	rate := p.rate()
-	p.worth, p.cost = p.worth[:0], p.cost[:0]
+	p.worth, p.unseen, p.cost = p.worth[:0], p.unseen[:0], p.cost[:0]
 	for n := range limit + 1 {
-		p.worth, p.cost = append(p.worth, 0), append(p.cost, rate*p.costs[AR].at(n))
+		p.worth, p.unseen, p.cost = append(p.worth, 0), append(p.unseen, 0), append(p.cost, rate*p.costs[AR].at(n))
 	}
 	share := 1.0
 	if len(p.ahead) > 0 {
@@ -141,6 +158,7 @@ func (p *planner) addWorth(share float64, chances []float64) {
 		expected += all
 		best = max(best, expected-p.cost[n])
 		p.worth[n] += share * best
+		p.unseen[n] += share * (expected - p.cost[n])
 	}
 }
 
@@ -179,16 +197,21 @@ func (p *planner) draftCost(n int) float64 {
 
 // plannedStep is what came of a step.
 type plannedStep struct {
-	drafted, verified int       // rows; drafted is 1 without a draft
-	chances           []float32 // of the drafts, as the draft pass gave them
-	accepted          int       // drafts
-	draftTime         time.Duration
+	drafted, verified int           // rows; drafted is 1 without a draft
+	chances           []float32     // of the drafts, as the draft pass gave them
+	accepted          int           // drafts
+	draftTime         time.Duration // 0 if nobody looked: then it is in verifyTime
 	verifyTime        time.Duration
 }
 
 func (p *planner) learn(s plannedStep) {
 	// The rate is weighed against costs, so it is made of them: a disturbance of the
 	// machine must not change what pays.
+	if s.drafted > 1 && s.draftTime == 0 {
+		draft, verify := p.draftCost(s.drafted), p.costs[AR].at(s.verified)
+		s.draftTime = time.Duration(float64(s.verifyTime) * draft / (draft + verify))
+		s.verifyTime -= s.draftTime
+	}
 	p.learnCost(AR, s.verified, s.verifyTime)
 	cost := p.costs[AR].at(s.verified)
 	if s.drafted > 1 {

@@ -39,8 +39,11 @@ func traces(t testing.TB) (all []Trace) {
 	return all
 }
 
-// machine is what passes of n rows cost, in seconds.
-type machine struct{ ar, diffusion func(n float64) float64 }
+// machine is what passes of n rows cost, and a look at the chances between them, in seconds.
+type machine struct {
+	ar, diffusion func(n float64) float64
+	sync          float64
+}
 
 // decode returns the seconds that a trace takes with drafts of a fixed width, 1
 // for none.
@@ -62,15 +65,21 @@ func (m machine) decodeAuto(t *Trace, p *planner) (seconds float64) {
 	p.begin()
 	for i := 0; i < len(t.Steps); {
 		left := len(t.Steps) - i
-		s := plannedStep{drafted: p.draft(32, min(32, left)), verified: 1}
+		rows, look := p.draft(32, min(32, left))
+		s := plannedStep{drafted: rows, verified: min(rows, left)}
 		if s.drafted > 1 {
 			var accepted int
 			s.chances, accepted = t.at(i, s.drafted)
-			s.verified = p.verify(s.chances, min(s.drafted, left))
+			draft := time.Duration(1e9 * m.diffusion(float64(s.drafted)))
+			if look {
+				s.verified = p.verify(s.chances, s.verified)
+				s.draftTime = draft + time.Duration(1e9*m.sync)
+			} else {
+				s.verifyTime = draft
+			}
 			s.accepted = min(accepted, s.verified-1)
-			s.draftTime = time.Duration(1e9 * m.diffusion(float64(s.drafted)))
 		}
-		s.verifyTime = time.Duration(1e9 * m.ar(float64(s.verified)))
+		s.verifyTime += time.Duration(1e9 * m.ar(float64(s.verified)))
 		p.learn(s)
 		seconds += (s.draftTime + s.verifyTime).Seconds()
 		i += s.accepted + 1
@@ -111,13 +120,13 @@ func TestPlanner(t *testing.T) {
 		best  float64 // share of the best fixed widths' speed to reach
 		worst float64 // the time of an answer over that of plain decoding
 	}{
-		{"GPU", machine{linear(10e-3, 0.06e-3), linear(10e-3, 0.06e-3)}, 0.9, 1.05},
-		{"CPU, 1.7B q8_0", machine{bound(48e-3, 3.7e-3), bound(46e-3, 3.6e-3)}, 0.9, 1.05},
-		{"CPU, 1.7B q4_k_m", machine{linear(20e-3, 2.9e-3), linear(19e-3, 2.8e-3)}, 0.9, 1.1},
-		{"CPU, a model in the cache", machine{linear(0.21e-3, 0.037e-3), linear(0.2e-3, 0.035e-3)}, 0.9, 1.1},
-		{"no integer dot products", machine{linear(20e-3, 20e-3), linear(20e-3, 20e-3)}, 0.9, 1.2},
+		{"GPU", machine{linear(10e-3, 0.06e-3), linear(10e-3, 0.06e-3), 30e-6}, 0.9, 1.05},
+		{"CPU, 1.7B q8_0", machine{bound(48e-3, 3.7e-3), bound(46e-3, 3.6e-3), 0}, 0.9, 1.05},
+		{"CPU, 1.7B q4_k_m", machine{linear(20e-3, 2.9e-3), linear(19e-3, 2.8e-3), 0}, 0.9, 1.1},
+		{"CPU, a model in the cache", machine{linear(0.21e-3, 0.037e-3), linear(0.2e-3, 0.035e-3), 0}, 0.9, 1.1},
+		{"no integer dot products", machine{linear(20e-3, 20e-3), linear(20e-3, 20e-3), 0}, 0.9, 1.2},
 	} {
-		p := newPlanner(32)
+		p := newPlanner(32, 0)
 		var plain, fixed, auto, bound, slowest float64
 		for i := range all {
 			tr := &all[i]
@@ -195,11 +204,39 @@ func TestChances(t *testing.T) {
 	}
 }
 
+// TestLook counts the steps that look at the drafts' chances: all where that costs nothing, few where it costs more than
+// it saves, and most where rows cost much.
+func TestLook(t *testing.T) {
+	rows := func(perRow float64) func(n float64) float64 {
+		return func(n float64) float64 { return 5e-3 + n*perRow }
+	}
+	for _, c := range []struct {
+		perRow, sync float64
+		least, most  float64 // share of the steps
+	}{{1e-6, 0, 1, 1}, {1e-6, 50e-6, 0.01, 0.15}, {500e-6, 50e-6, 0.8, 1}} {
+		all := traces(t)
+		p := newPlanner(32, time.Duration(1e9*c.sync))
+		for i := range all {
+			(machine{rows(c.perRow), rows(c.perRow), c.sync}).decodeAuto(&all[i], p)
+		}
+		looked := 0
+		const steps = 200
+		for range steps {
+			if n, look := p.draft(32, 32); look || n == 1 {
+				looked++
+			}
+		}
+		if share := float64(looked) / steps; share < c.least || share > c.most {
+			t.Errorf("%g s a row, %g s a look: %.2f of the steps look, want %g to %g", c.perRow, c.sync, share, c.least, c.most)
+		}
+	}
+}
+
 // BenchmarkPlanner tells what planning costs a step.
 func BenchmarkPlanner(b *testing.B) {
 	linear := func(n float64) float64 { return 1e-3 + n*0.1e-3 }
 	all := traces(b)
-	p, m, steps := newPlanner(32), machine{linear, linear}, 0
+	p, m, steps := newPlanner(32, 0), machine{linear, linear, 0}, 0
 	for b.Loop() {
 		for i := range all {
 			m.decodeAuto(&all[i], p)

@@ -77,7 +77,7 @@ func (d *Decoder) Trace(ctx context.Context, prompt []int32, maxTokens int) (*Tr
 	if err != nil {
 		return nil, err
 	}
-	t := &Trace{Prompt: len(prompt), Widths: newPlanner(d.net.BlockSize).widths[1:]}
+	t := &Trace{Prompt: len(prompt), Widths: newPlanner(d.net.BlockSize, 0).widths[1:]}
 	// The last token has none after it.
 	for pos := len(prompt); pos < len(text)-1; pos++ {
 		if ctx.Err() != nil {
