@@ -14,6 +14,9 @@ func available() []*kernels {
 		return all
 	}
 	all = append([]*kernels{avx2.kernels("avx2")}, all...)
+	if x.HasAVXVNNI {
+		all = append([]*kernels{avxvnni.kernels("avxvnni")}, all...)
+	}
 	if x.HasAVX512F && x.HasAVX512BW && x.HasAVX512VL && x.HasAVX512DQ && x.HasAVX512VNNI {
 		all = append([]*kernels{avx512.kernels("avx512")}, all...)
 	}
@@ -21,12 +24,13 @@ func available() []*kernels {
 }
 
 var avx2 = simd{
-	lanes: 8,
+	lanes:   8,
+	columns: 3,
 	quantized: [...]quantKernels{
 		gguf.Q8_0: {unpackQ8_0AVX2, mulQ8_0AVX2, nil},
 		gguf.Q4_0: {unpackQ4_0AVX2, mulQ4_0AVX2, nil},
-		gguf.Q4_K: {unpackQ4KAVX2, mulQ45KAVX2, nil},
-		gguf.Q5_K: {unpackQ5KAVX2, mulQ45KAVX2, nil},
+		gguf.Q4_K: {unpackQ4KAVX2, mulQ4KAVX2, nil},
+		gguf.Q5_K: {unpackQ5KAVX2, mulQ5KAVX2, nil},
 		gguf.Q6_K: {unpackQ6KAVX2, mulQ6KAVX2, nil},
 	},
 	storeTile: storeTileAVX2,
@@ -51,8 +55,26 @@ var avx2 = simd{
 	multiply: multiplyAVX2,
 }
 
+// AVX-VNNI has its own kernels for quantized products.
+var avxvnni = simd{
+	lanes:   8,
+	columns: 3,
+	quantized: [...]quantKernels{
+		gguf.Q8_0: {unpackQ8_0AVXVNNI, mul32AVXVNNI, nil},
+		gguf.Q4_0: {unpackQ4_0AVXVNNI, mul32AVXVNNI, nil},
+		gguf.Q4_K: {unpackQ4KAVXVNNI, mulQ45KAVXVNNI, nil},
+		gguf.Q5_K: {unpackQ5KAVXVNNI, mulQ45KAVXVNNI, nil},
+		gguf.Q6_K: {unpackQ6KAVXVNNI, mulQ6KAVXVNNI, nil},
+	},
+	storeTile: avx2.storeTile,
+	mulFloat:  avx2.mulFloat,
+	vectors:   avx2.vectors,
+	multiply:  multiplyAVXVNNI,
+}
+
 var avx512 = simd{
-	lanes: 16,
+	lanes:   16,
+	columns: 8,
 	quantized: [...]quantKernels{
 		gguf.Q8_0: {unpackQ8_0AVX512, mul32AVX512, rowQ8_0AVX512},
 		gguf.Q4_0: {unpackQ4_0AVX512, mul32AVX512, nil},

@@ -35,7 +35,10 @@ func mulQ8_0AVX2(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blo
 func mulQ4_0AVX2(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, pace int)
 
 //go:noescape
-func mulQ45KAVX2(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, pace int)
+func mulQ4KAVX2(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, pace int)
+
+//go:noescape
+func mulQ5KAVX2(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, pace int)
 
 //go:noescape
 func mulQ6KAVX2(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, pace int)
@@ -68,6 +71,30 @@ func quantizeAct256AVX2(dst *act256, x *float32, n int)
 func quantizeAct32AVX2(dst *act32, x *float32, n int)
 
 //go:noescape
+func unpackQ8_0AVXVNNI(t *tile, w *byte, stride int, blocks int, ahead *byte, pace int)
+
+//go:noescape
+func unpackQ4_0AVXVNNI(t *tile, w *byte, stride int, blocks int, ahead *byte, pace int)
+
+//go:noescape
+func unpackQ4KAVXVNNI(t *tile, w *byte, stride int, blocks int, ahead *byte, pace int)
+
+//go:noescape
+func unpackQ5KAVXVNNI(t *tile, w *byte, stride int, blocks int, ahead *byte, pace int)
+
+//go:noescape
+func unpackQ6KAVXVNNI(t *tile, w *byte, stride int, blocks int, ahead *byte, pace int)
+
+//go:noescape
+func mul32AVXVNNI(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, pace int)
+
+//go:noescape
+func mulQ45KAVXVNNI(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, pace int)
+
+//go:noescape
+func mulQ6KAVXVNNI(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, pace int)
+
+//go:noescape
 func unpackQ8_0AVX512(t *tile, w *byte, stride int, blocks int, ahead *byte, pace int)
 
 //go:noescape
@@ -90,6 +117,18 @@ func mulQ45KAVX512(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, b
 
 //go:noescape
 func mulQ6KAVX512(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, pace int)
+
+//go:noescape
+func rowQ8_0AVX512(y *float32, w *byte, a unsafe.Pointer, terms *rowTerms, blocks int, rows int, add bool)
+
+//go:noescape
+func rowQ4KAVX512(y *float32, w *byte, a unsafe.Pointer, terms *rowTerms, blocks int, rows int, add bool)
+
+//go:noescape
+func rowQ5KAVX512(y *float32, w *byte, a unsafe.Pointer, terms *rowTerms, blocks int, rows int, add bool)
+
+//go:noescape
+func rowQ6KAVX512(y *float32, w *byte, a unsafe.Pointer, terms *rowTerms, blocks int, rows int, add bool)
 
 //go:noescape
 func mulF32x1AVX512(y *float32, yStride int, w *byte, wStride int, x *float32, xStride int, k int, tiles int, add bool)
@@ -129,15 +168,3 @@ func mulBF16x4AVX512(y *float32, yStride int, w *byte, wStride int, x *float32, 
 
 //go:noescape
 func storeTileAVX512(y *float32, stride int, acc *float32, n int, add bool)
-
-//go:noescape
-func rowQ8_0AVX512(y *float32, w *byte, a unsafe.Pointer, terms *rowTerms, blocks int, rows int, add bool)
-
-//go:noescape
-func rowQ4KAVX512(y *float32, w *byte, a unsafe.Pointer, terms *rowTerms, blocks int, rows int, add bool)
-
-//go:noescape
-func rowQ5KAVX512(y *float32, w *byte, a unsafe.Pointer, terms *rowTerms, blocks int, rows int, add bool)
-
-//go:noescape
-func rowQ6KAVX512(y *float32, w *byte, a unsafe.Pointer, terms *rowTerms, blocks int, rows int, add bool)

@@ -9,6 +9,9 @@ func readAVX2(p *byte, n int)
 func multiplyAVX2(n int)
 
 //go:noescape
+func multiplyAVXVNNI(n int)
+
+//go:noescape
 func readAVX512(p *byte, n int)
 
 //go:noescape

@@ -14,8 +14,9 @@ import (
 type simd struct {
 	lanes int
 
+	columns   int // the number of activation rows that the kernels for quantized weights take at once, if there are as many
 	quantized [gguf.Q6_K + 1]quantKernels
-	// storeTile stores n vectors to rows of y, or adds them.
+	// storeTile stores tileRows values to n rows of y, or adds them.
 	storeTile func(y *float32, stride int, acc *float32, n int, add bool)
 	// mulFloat[t][n-1] multiplies tiles of lanes/4 weight rows by n activation rows; n is at most lanes/4, k a
 	// multiple of 16.
@@ -25,14 +26,17 @@ type simd struct {
 	multiply func(rounds int) // of 8 vectors of bytes
 }
 
+// tileRows is the number of weight rows in a tile.
+const tileRows = 16
+
 // quantKernels are the kernels of a quantized type. In every step of theirs both prefetch a cache line from ahead on,
 // pace bytes after the one before.
 type quantKernels struct {
-	// unpack fills a tile, one row a lane, from one block of 256 values of every row, or up to 8 blocks of 32. It takes
+	// unpack fills a tile from one block of 256 values of every row, or up to 8 blocks of 32. It takes
 	// a step for every cache line of a block of all rows.
 	unpack func(t *tile, w *byte, stride, blocks int, ahead *byte, pace int)
-	// mul continues the chains of n activation rows, a vector each, with the products of the tile. Every lanes/2
-	// rows together take a step for every 8 values, fewer none.
+	// mul continues the chains of n activation rows with the products of the tile. It takes a step for every 8 values of
+	// as many rows as it takes at once, if they are at least half of columns.
 	mul func(acc *float32, t *tile, a unsafe.Pointer, stride, n, blocks int, ahead *byte, pace int)
 	// row, which may be nil, multiplies weight rows that follow one another by one activation row, without a tile. Rows
 	// have 4 to maxRowTerms groups.
@@ -60,7 +64,7 @@ func (s *simd) kernels(name string) *kernels {
 // scratch is the memory of one call of matmul, from the first cache line on.
 type scratch struct {
 	tile  tile
-	acc   [16 * rowsAtOnce]float32
+	acc   [tileRows * rowsAtOnce]float32
 	terms rowTerms
 }
 
@@ -78,7 +82,7 @@ func (s *simd) matmul(p product) {
 		return
 	}
 	rows := len(p.w) / p.rowBytes
-	if float && (p.a.k%16 != 0 || rows < s.lanes/4) || !float && rows < s.lanes {
+	if float && (p.a.k%16 != 0 || rows < s.lanes/4) || !float && rows < tileRows {
 		matmulPortable(p)
 		return
 	}
@@ -105,31 +109,31 @@ func (s *simd) matmulQuantized(p product, buf *scratch) {
 	stride := groups * actBytes
 	rows := len(p.w) / p.rowBytes
 
-	for r := p.from; r < p.to; r += s.lanes {
-		first := min(r, rows-s.lanes)
-		next := min(first+s.lanes, rows-s.lanes) // the tile to prefetch, whose rows lie together
+	for r := p.from; r < p.to; r += tileRows {
+		first := min(r, rows-tileRows)
+		next := min(first+tileRows, rows-tileRows) // the tile to prefetch, whose rows lie together
 		for i := 0; i < p.a.rows; i += rowsAtOnce {
 			n := min(rowsAtOnce, p.a.rows-i)
-			acc := buf.acc[:n*s.lanes]
+			acc := buf.acc[:n*tileRows]
 			clear(acc)
-			unpackSteps := group / elems * ((blockBytes*s.lanes + 63) / 64)
-			steps := unpackSteps + n/(s.lanes/2)*(group/8)
-			pace := min((groupBytes*s.lanes+steps-1)/steps, 64)
+			unpackSteps := group / elems * (tileRows / s.lanes) * ((blockBytes*s.lanes + 63) / 64)
+			steps := unpackSteps + (n+s.columns/2)/s.columns*(group/8)
+			pace := min((groupBytes*tileRows+steps-1)/steps, 64)
 			for g := range groups {
 				blocks := min(group, p.a.k-g*group) / elems
 				at := g * groupBytes
-				ahead := next*p.rowBytes + at*s.lanes
+				ahead := next*p.rowBytes + at*tileRows
 				kern.unpack(&buf.tile, &p.w[first*p.rowBytes+at], p.rowBytes, blocks, &p.w[ahead], pace)
 				ahead = min(ahead+pace*unpackSteps, len(p.w)-1)
 				kern.mul(&acc[0], &buf.tile, unsafe.Add(base, i*stride+g*actBytes), stride, n, blocks, &p.w[ahead], pace)
 			}
-			if r == first && r+s.lanes <= p.to {
+			if r == first && r+tileRows <= p.to {
 				s.storeTile(&p.y[i*p.stride+r], 4*p.stride, &acc[0], n, p.add)
 				continue
 			}
 			for j := range n {
-				for c := r; c < min(r+s.lanes, p.to); c++ {
-					p.store(c, i+j, acc[j*s.lanes+c-first])
+				for c := r; c < min(r+tileRows, p.to); c++ {
+					p.store(c, i+j, acc[j*tileRows+c-first])
 				}
 			}
 		}

@@ -20,7 +20,7 @@ func (w *writer) loadFloats(name, from string, v vec) {
 	}
 }
 
-// parts is the number of registers that the 16 lanes of a dot product take.
+// parts is the number of vectors that hold 16 lanes.
 func (w *writer) parts() int { return 16 / w.lanes }
 
 // floatRows is the number of weight rows of a float tile: a quarter of a vector.

@@ -2,7 +2,9 @@ package main
 
 // limitKernels writes what measures the machine's limits.
 func (w *writer) limitKernels() {
-	w.read()
+	if !w.extends() {
+		w.read()
+	}
 	w.multiply()
 }
 
@@ -31,12 +33,12 @@ func (w *writer) multiply() {
 	}
 	w.loop("CX", func() {
 		for i := range vec(8) {
-			if w.lanes == 16 {
+			if w.vnni {
 				w.op("VPDPBUSD", vec(14), vec(15), i)
 				continue
 			}
 			w.op("VPMADDUBSW", vec(14), vec(15), vec(8)+i%4)
-			w.op("VPMADDWD", ones, vec(8)+i%4, vec(8)+i%4)
+			w.op("VPMADDWD", vec(13), vec(8)+i%4, vec(8)+i%4)
 			w.op("VPADDD", vec(8)+i%4, i, i)
 		}
 	})

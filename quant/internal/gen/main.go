@@ -3,7 +3,7 @@
 // for arm64.
 //
 // All instruction sets of amd64 come from the same text. A vector is a number, which the writer prints as Z or Y
-// register; where the sets differ, the text asks for the number of lanes.
+// register; where the sets differ, the text asks for the number of lanes, or for VNNI.
 package main
 
 import (
@@ -52,12 +52,16 @@ const maxRowTerms = %d
 func (w *writer) productKernels() {
 	w.unpackKernels()
 	w.mulKernels()
-	w.floatKernels()
-	w.storeTile()
 	if w.lanes == 16 {
 		w.rowKernels() // AVX2 takes a tile for one row too
-	} else {
-		w.actKernels() // far from critical: AVX-512 machines use them too
+	}
+	if w.extends() {
+		return
+	}
+	w.floatKernels()
+	w.storeTile()
+	if !w.vnni {
+		w.actKernels() // far from critical: all sets use them
 	}
 }
 
@@ -72,10 +76,14 @@ func generate() map[string][]byte {
 			writer
 		}{
 			{"avx2", writer{isa: "AVX2", lanes: 8, reg: 'Y'}},
-			{"avx512", writer{isa: "AVX512", lanes: 16, reg: 'Z'}},
+			{"avxvnni", writer{isa: "AVXVNNI", lanes: 8, reg: 'Y', vnni: true}},
+			{"avx512", writer{isa: "AVX512", lanes: 16, reg: 'Z', vnni: true}},
 		} {
 			w := &set.writer
 			p.write(w)
+			if w.text.Len() == 0 {
+				continue
+			}
 			files[p.name+"_"+set.name+"_amd64.s"] = append([]byte(header+"#include \"textflag.h\"\n"), w.text.Bytes()...)
 			decls.Write(w.decls.Bytes())
 		}

@@ -1,7 +1,5 @@
 package main
 
-import "fmt"
-
 // Groups of activations, in bytes: see act32 and act256.
 const (
 	actBias  = 256
@@ -14,22 +12,25 @@ const (
 var mulParams = []param{{"acc", "*float32"}, {"t", "*tile"}, {"a", "unsafe.Pointer"}, {"stride", "int"}, {"n", "int"}, {"blocks", "int"},
 	{"ahead", "*byte"}, {"pace", "int"}}
 
-// The kernels that multiply a tile by a group of n activation rows, stride bytes apart: every vector of acc,
-// one for each activation row, takes the next steps of its chain. The tile has 8 blocks for the k types. In
-// every step, 8 values of as many activation rows as are taken at once, they prefetch a cache line, pace bytes after
-// the one before.
+// The kernels that multiply a tile by a group of n activation rows, stride bytes apart: the 16 chains in acc for
+// each activation row take their next steps. The tile has 8 blocks for the k types.
 //
-// A few activation rows are taken at once, so that a vector of weights is loaded once for them. Register i is
-// an integer sum for row i, total+i its sum over the sub-blocks of a k type, chain+i its chain.
+// A few activation rows are taken at once, so that weights are loaded once for them; with vectors of 8 lanes an activation
+// is loaded once for both parts of the tile. For every 8 of their values a cache line is prefetched, pace bytes after the
+// one before, unless they are fewer than half as many as can be taken at once.
 func (w *writer) mulKernels() {
-	if w.lanes == 16 {
+	if w.vnni {
 		w.mul32("mul32", w.dotBytes32)
-	} else {
-		w.mul32("mulQ8_0", w.dotSigned32)
-		w.mul32("mulQ4_0", w.dotNibbles32)
+		w.mul256("mulQ45K", 32, actSum32, w.scaledBytes(32), true)
+		w.mul256("mulQ6K", 16, actSum16, w.scaledBytes(16), false)
+		return
 	}
-	w.mul256("mulQ45K", 32, actSum32, true)
-	w.mul256("mulQ6K", 16, actSum16, false)
+	w.mul32("mulQ8_0", w.dotSigned32)
+	w.mul32("mulQ4_0", w.dotNibbles32)
+	// The sums of pairs stay below 2 * 15 * 127, 2 * 31 * 127 and 2 * 63 * 127, so that 8, 4 and 2 of them fit an int16.
+	w.mul256("mulQ4K", 32, actSum32, w.scaledPairs(32, 8), true)
+	w.mul256("mulQ5K", 32, actSum32, w.scaledPairs(32, 4), true)
+	w.mul256("mulQ6K", 16, actSum16, w.scaledPairs(16, 2), false)
 }
 
 // columns returns how many activation rows are taken at once, by preference.
@@ -37,26 +38,59 @@ func (w *writer) columns() []int {
 	if w.lanes == 16 {
 		return []int{8, 4, 2, 1}
 	}
-	return []int{4, 2, 1}
+	return []int{3, 2, 1}
 }
 
-// Registers of the kernels.
+// Registers of the kernels, beyond the sums.
 const (
-	weights = vec(15)
-	abs     = vec(14)
-	ones    = vec(13)
+	weights = vec(14) // and 15: for the parts of the tile
+	act     = vec(13)
 	temp    = vec(12)
-	scale   = vec(11)
 )
 
-// total is the first of the registers for totals and for chains; no kernel has both.
-func (w *writer) total() vec { return map[int]vec{8: 4, 16: 16}[w.lanes] }
-func (w *writer) chain() vec { return w.total() }
-
-// each calls f for n rows.
+// each calls f for n registers.
 func each(n int, f func(i vec)) {
 	for i := range vec(n) {
 		f(i)
+	}
+}
+
+// sumOf and totalOf are the registers for an activation row and a part of the tile, the latter for a sum over a block of
+// a k type, or a chain.
+func (w *writer) sumOf(row, part int) vec { return vec(row*w.parts() + part) }
+func (w *writer) totalOf(row, part int) vec {
+	return map[int]vec{8: 6, 16: 16}[w.lanes] + w.sumOf(row, part)
+}
+
+// zero sets registers of n activation rows, from the first one on, to 0.
+func (w *writer) zero(first vec, n int) {
+	each(n*w.parts(), func(i vec) { w.op("VPXOR", first+i, first+i, first+i) })
+}
+
+// at is the operand of a part of the i-th 16 lanes at an address.
+func (w *writer) at(address string, i, part int) string { return mem(64*i+part*w.bytes(), address) }
+
+// accumulator is the operand of the chains of an activation row and a part of the tile.
+func (w *writer) accumulator(row, part int) string { return w.at("(R13)", row, part) }
+
+// loadParts loads the parts of the i-th 16 lanes at an address to v and, if there are two, v+1.
+func (w *writer) loadParts(address string, i int, v vec) {
+	each(w.parts(), func(p vec) { w.op("VMOVDQU", w.at(address, i, int(p)), v+p) })
+}
+
+// broadcast returns the operand of a dword in memory for all lanes. AVX2 loads it to t.
+func (w *writer) broadcast(dword string, t vec) any {
+	if w.lanes == 16 {
+		return everyLane(dword)
+	}
+	w.op("VPBROADCASTD", dword, t)
+	return t
+}
+
+// step prefetches with every other dword k.
+func (w *writer) step(n, k int) {
+	if 2*n >= w.columns()[0] && k%2 == 0 {
+		w.prefetch()
 	}
 }
 
@@ -76,10 +110,19 @@ func (w *writer) mulFn(name string, body func(load func(param, reg string), n in
 		w.place(again)
 		w.op("CMPQ", "CX", n)
 		w.op("JLT", next)
+		if n == 3 { // two and two are faster than three and one
+			w.op("CMPQ", "CX", 4)
+			w.op("JEQ", next)
+		}
 		load("t", "DX")
 		body(load, n)
-		w.op("LEAQ", fmt.Sprintf("(SI)(R8*%d)", n), "SI")
-		w.op("ADDQ", n*w.bytes(), "R13")
+		for range n / 3 {
+			w.op("ADDQ", "R9", "SI")
+		}
+		for range n % 3 {
+			w.op("ADDQ", "R8", "SI")
+		}
+		w.op("ADDQ", 64*n, "R13")
 		w.op("SUBQ", n, "CX")
 		w.op("JMP", again)
 		w.place(next)
@@ -87,190 +130,215 @@ func (w *writer) mulFn(name string, body func(load func(param, reg string), n in
 	w.ret()
 }
 
-// step prefetches with every other dword k, unless there are fewer rows than can be taken at once.
-func (w *writer) step(n, k int) {
-	if n == w.columns()[0] && k%2 == 0 {
-		w.prefetch()
-	}
-}
-
-func (w *writer) accumulator(i vec) string { return mem(int(i)*w.bytes(), "(R13)") }
-
-// withBroadcast writes an instruction whose first operand is a dword in memory, for all lanes. AVX2 loads it to
-// temp.
-func (w *writer) withBroadcast(name, dword string, src, dst vec) {
-	if w.lanes == 16 {
-		w.op(name+".BCST", dword, src, dst)
-	} else {
-		w.op("VPBROADCASTD", dword, temp)
-		w.op(name, temp, src, dst)
-	}
-}
-
 // mul32 multiplies q8_0 and q4_0 tiles, one block of 32 after the other. dots computes the integer sums; DI+actBias
-// is -128 times the sum of the activations, ones holds 1 in all words (AVX2).
+// is -128 times the sum of the activations.
 func (w *writer) mul32(name string, dots func(n int)) {
 	w.mulFn(name, func(load func(param, reg string), n int) {
 		load("blocks", "BX")
 		w.op("LEAQ", w.tile(tileScale), "R12")
-		if w.lanes == 8 {
-			w.constant(0x00010001, ones)
+		for i := range n {
+			for p := range w.parts() {
+				w.op("VMOVUPS", w.accumulator(i, p), w.totalOf(i, p))
+			}
 		}
-		each(n, func(i vec) { w.op("VMOVUPS", w.accumulator(i), w.chain()+i) })
 		w.op("MOVQ", "SI", "AX") // SI moves along the values, DI along bias and d
 		w.op("MOVQ", "SI", "DI")
 		w.loop("BX", func() {
 			dots(n)
-			w.op("VMOVUPS", "(R12)", scale)
-			each(n, func(i vec) {
-				w.op("VCVTDQ2PS", i, i)
-				w.withBroadcast("VMULPS", rowFrom("(DI)", int(i), act32D), scale, temp)
-				w.op("VFMADD231PS", i, temp, w.chain()+i)
-			})
-			w.op("ADDQ", 8*w.bytes(), "DX")
-			w.op("ADDQ", w.bytes(), "R12")
+			w.loadParts("(R12)", 0, weights)
+			for i := range n {
+				d := w.broadcast(rowFrom("(DI)", i, act32D), act)
+				for p := range w.parts() {
+					sum := w.sumOf(i, p)
+					w.op("VCVTDQ2PS", sum, sum)
+					w.op("VMULPS", d, weights+vec(p), temp)
+					w.op("VFMADD231PS", sum, temp, w.totalOf(i, p))
+				}
+			}
+			w.op("ADDQ", 8*64, "DX")
+			w.op("ADDQ", 64, "R12")
 			w.op("ADDQ", 32, "SI")
 			w.op("ADDQ", 4, "DI")
 		})
 		w.op("MOVQ", "AX", "SI")
-		each(n, func(i vec) { w.op("VMOVUPS", w.chain()+i, w.accumulator(i)) })
+		for i := range n {
+			for p := range w.parts() {
+				w.op("VMOVUPS", w.totalOf(i, p), w.accumulator(i, p))
+			}
+		}
 	})
 }
 
 // dotBytes32 takes weights as w+128, by VNNI.
 func (w *writer) dotBytes32(n int) {
-	each(n, func(i vec) { w.op("VPBROADCASTD", rowFrom("(DI)", int(i), actBias), i) })
+	for i := range n {
+		for p := range w.parts() {
+			w.op("VPBROADCASTD", rowFrom("(DI)", i, actBias), w.sumOf(i, p))
+		}
+	}
 	w.dotBytes(n, 8)
 }
 
 // dotSigned32 takes weights as they are, by AVX2: |w| times a with the sign of w. Sums of pairs stay below
 // 2 * 128 * 127.
 func (w *writer) dotSigned32(n int) {
-	each(n, func(i vec) { w.op("VPXOR", i, i, i) })
+	const weights, abs, ones = vec(15), vec(14), vec(13)
+	w.zero(0, n)
+	w.wordOnes(ones)
 	for k := range 8 {
 		w.step(n, k)
-		w.op("VMOVDQU", w.tile(k), weights)
-		w.op("VPABSB", weights, abs)
-		each(n, func(i vec) {
-			w.op("VPBROADCASTD", row(int(i), 4*k), temp)
-			w.op("VPSIGNB", weights, temp, temp)
-			w.op("VPMADDUBSW", temp, abs, temp)
-			w.op("VPMADDWD", ones, temp, temp)
-			w.op("VPADDD", temp, i, i)
-		})
+		for p := range w.parts() {
+			w.op("VMOVDQU", w.at("(DX)", k, p), weights)
+			w.op("VPABSB", weights, abs)
+			for i := range n {
+				sum := w.sumOf(i, p)
+				w.op("VPBROADCASTD", row(i, 4*k), temp)
+				w.op("VPSIGNB", weights, temp, temp)
+				w.op("VPMADDUBSW", temp, abs, temp)
+				w.op("VPMADDWD", ones, temp, temp)
+				w.op("VPADDD", temp, sum, sum)
+			}
+		}
 	}
 }
 
 // dotNibbles32 takes weights as w+8, by AVX2. Sums of 8 pairs stay below 8 * 2 * 15 * 127.
 func (w *writer) dotNibbles32(n int) {
 	w.dotPairs(n, 0, 8)
-	each(n, func(i vec) {
-		w.op("VPMADDWD", ones, i, i)
-		w.op("VPBROADCASTD", rowFrom("(DI)", int(i), actBias), temp)
-		w.op("VPSRAD", 4, temp, temp) // -8 * the sum of the activations
-		w.op("VPADDD", temp, i, i)
-	})
+	w.wordOnes(weights)
+	for i := range n {
+		w.op("VPBROADCASTD", rowFrom("(DI)", i, actBias), act)
+		w.op("VPSRAD", 4, act, act) // -8 * the sum of the activations
+		for p := range w.parts() {
+			w.op("VPMADDWD", weights, w.sumOf(i, p), w.sumOf(i, p))
+			w.op("VPADDD", act, w.sumOf(i, p), w.sumOf(i, p))
+		}
+	}
+}
+
+// wordOnes sets v to 1 in every word.
+func (w *writer) wordOnes(v vec) {
+	w.op("VPCMPEQW", v, v, v)
+	w.op("VPSRLW", 15, v, v)
 }
 
 // dotPairs sums the products of unsigned weights, dwords from <= k < to, to words, by AVX2.
 func (w *writer) dotPairs(n, from, to int) {
 	for k := from; k < to; k++ {
 		w.step(n, k)
-		w.op("VMOVDQU", w.tile(k), weights)
-		each(n, func(i vec) {
-			w.op("VPBROADCASTD", row(int(i), 4*k), temp)
-			if k == from {
-				w.op("VPMADDUBSW", temp, weights, i)
-				return
+		w.loadParts("(DX)", k, weights)
+		for i := range n {
+			w.op("VPBROADCASTD", row(i, 4*k), act)
+			for p := range w.parts() {
+				if k == from {
+					w.op("VPMADDUBSW", act, weights+vec(p), w.sumOf(i, p))
+					continue
+				}
+				w.op("VPMADDUBSW", act, weights+vec(p), temp)
+				w.op("VPADDW", temp, w.sumOf(i, p), w.sumOf(i, p))
 			}
-			w.op("VPMADDUBSW", temp, weights, temp)
-			w.op("VPADDW", temp, i, i)
-		})
+		}
 	}
 }
 
-// dotBytes adds the products of 4*dwords unsigned weights, by VNNI.
+// dotBytes adds the products of unsigned weights, by VNNI.
 func (w *writer) dotBytes(n, dwords int) {
 	for k := range dwords {
 		w.step(n, k)
-		w.op("VMOVDQU", w.tile(k), weights)
-		each(n, func(i vec) { w.op("VPDPBUSD.BCST", row(int(i), 4*k), weights, i) })
+		w.loadParts("(DX)", k, weights)
+		for i := range n {
+			a := w.broadcast(row(i, 4*k), act)
+			for p := range w.parts() {
+				w.op("VPDPBUSD", a, weights+vec(p), w.sumOf(i, p))
+			}
+		}
 	}
 }
 
-// mul256 multiplies tiles of a k type that has a scale for every so many values. Besides, it multiplies the int16
+// mul256 multiplies tiles of a k type that has a scale for every so many values, whose products scaled adds to the totals,
+// times the scale. Besides, it multiplies the int16
 // in tilePairs by the activations' sums at the offset: minimums, or the scales of q6_k, whose weights are taken
 // as w+32 and whose total is therefore 32 times that product too large.
-func (w *writer) mul256(name string, values, sums int, mins bool) {
+func (w *writer) mul256(name string, values, sums int, scaled func(n int), mins bool) {
 	w.mulFn(name, func(load func(param, reg string), n int) {
 		w.op("LEAQ", w.tile(tileScale), "R12")
 		w.op("MOVQ", 256/values, "BX")
-		each(n, func(i vec) { w.op("VPXOR", w.total()+i, w.total()+i, w.total()+i) })
+		w.zero(w.totalOf(0, 0), n)
 		w.loop("BX", func() {
-			w.op("VMOVDQU", "(R12)", scale)
-			if w.lanes == 16 {
-				each(n, func(i vec) { w.op("VPXOR", i, i, i) })
-				w.dotBytes(n, values/4)
-				each(n, func(i vec) {
-					w.op("VPMULLD", scale, i, i)
-					w.op("VPADDD", i, w.total()+i, w.total()+i)
-				})
-			} else {
-				w.scaledBytes(n, values/4)
-			}
-			w.op("ADDQ", values/4*w.bytes(), "DX")
-			w.op("ADDQ", w.bytes(), "R12")
+			scaled(n)
+			w.op("ADDQ", values/4*64, "DX")
+			w.op("ADDQ", 64, "R12")
 			w.op("ADDQ", values, "SI")
 		})
 		w.op("SUBQ", 256, "SI")
-		w.op("SUBQ", 64*w.bytes(), "DX")
+		w.op("SUBQ", 64*64, "DX")
 
-		each(n, func(i vec) { w.op("VPXOR", i, i, i) })
+		w.zero(0, n)
 		for c := range 128 / values {
-			w.op("VMOVDQU", w.tile(tilePairs+c), scale)
-			each(n, func(i vec) {
-				if w.lanes == 16 {
-					w.withBroadcast("VPDPWSSD", row(int(i), sums+4*c), scale, i)
-				} else {
-					w.withBroadcast("VPMADDWD", row(int(i), sums+4*c), scale, temp)
-					w.op("VPADDD", temp, i, i)
+			w.loadParts("(DX)", tilePairs+c, weights)
+			for i := range n {
+				a := w.broadcast(row(i, sums+4*c), act)
+				for p := range w.parts() {
+					if w.vnni {
+						w.op("VPDPWSSD", a, weights+vec(p), w.sumOf(i, p))
+					} else {
+						w.op("VPMADDWD", a, weights+vec(p), temp)
+						w.op("VPADDD", temp, w.sumOf(i, p), w.sumOf(i, p))
+					}
 				}
-			})
-		}
-		if !mins {
-			each(n, func(i vec) {
-				w.op("VPSLLD", 5, i, i)
-				w.op("VPSUBD", i, w.total()+i, w.total()+i)
-			})
-		}
-		dmin, chain := weights, abs // free by now
-		w.op("VMOVUPS", w.tile(tileD), scale)
-		if mins {
-			w.op("VMOVUPS", w.tile(tileDmin), dmin)
-		}
-		each(n, func(i vec) {
-			w.op("VCVTDQ2PS", w.total()+i, w.total()+i)
-			w.withBroadcast("VMULPS", row(int(i), act256D), scale, temp)
-			w.op("VMOVUPS", w.accumulator(i), chain)
-			w.op("VFMADD231PS", w.total()+i, temp, chain)
-			if mins {
-				w.op("VCVTDQ2PS", i, i)
-				w.withBroadcast("VMULPS", row(int(i), act256D), dmin, temp)
-				w.op("VFNMADD231PS", i, temp, chain)
 			}
-			w.op("VMOVUPS", chain, w.accumulator(i))
-		})
+		}
+		for i := range n {
+			w.op("VBROADCASTSS", row(i, act256D), act)
+			for p := range w.parts() {
+				sum, total, chain := w.sumOf(i, p), w.totalOf(i, p), weights
+				if mins {
+					w.op("VCVTDQ2PS", sum, sum)
+				} else {
+					w.op("VPSLLD", 5, sum, sum)
+					w.op("VPSUBD", sum, total, total)
+				}
+				w.op("VCVTDQ2PS", total, total)
+				w.op("VMOVUPS", w.accumulator(i, p), chain)
+				w.op("VMULPS", w.at("(DX)", tileD, p), act, temp)
+				w.op("VFMADD231PS", total, temp, chain)
+				if mins {
+					w.op("VMULPS", w.at("(DX)", tileDmin, p), act, temp)
+					w.op("VFNMADD231PS", sum, temp, chain)
+				}
+				w.op("VMOVUPS", chain, w.accumulator(i, p))
+			}
+		}
 	})
 }
 
-// scaledBytes adds to the totals the products of 4*dwords unsigned weights times the scale, by AVX2. The sums
-// of pairs stay below 2 * 31 * 127 in q5_k and 2 * 63 * 127 in q6_k, so that 4 or 2 of them fit an int16.
-func (w *writer) scaledBytes(n, dwords int) {
-	for half := range 2 {
-		w.dotPairs(n, half*dwords/2, (half+1)*dwords/2)
-		each(n, func(i vec) {
-			w.op("VPMADDWD", scale, i, i)
-			w.op("VPADDD", i, w.total()+i, w.total()+i)
-		})
+// scaledBytes returns what mul256 needs for unsigned weights, by VNNI.
+func (w *writer) scaledBytes(values int) func(n int) {
+	return func(n int) {
+		w.zero(0, n)
+		w.dotBytes(n, values/4)
+		w.scale(n, "VPMULLD")
+	}
+}
+
+// scaledPairs returns it for AVX2; as many dwords as fit can be summed up in words.
+func (w *writer) scaledPairs(values, fit int) func(n int) {
+	return func(n int) {
+		for k := 0; k < values/4; k += fit {
+			w.dotPairs(n, k, k+fit)
+			w.scale(n, "VPMADDWD")
+		}
+	}
+}
+
+// scale adds to the totals the sums times the scales, as the instruction multiplies them.
+func (w *writer) scale(n int, multiply string) {
+	w.loadParts("(R12)", 0, weights)
+	for i := range n {
+		for p := range w.parts() {
+			sum, total := w.sumOf(i, p), w.totalOf(i, p)
+			w.op(multiply, weights+vec(p), sum, sum)
+			w.op("VPADDD", sum, total, total)
+		}
 	}
 }

@@ -1,7 +1,7 @@
 package main
 
-// A tile holds a group, up to 256 values, of as many weight rows as a vector has lanes, unpacked to bytes.
-// Lane r of its vectors belongs to row r. Offsets are in vectors:
+// A tile holds a group, up to 256 values, of 16 weight rows, unpacked to bytes. Lane r of every 16 dwords belongs to row
+// r; sets with vectors of 8 lanes take it in two parts. Offsets are in 16 dwords:
 const (
 	tileW     = 0              // 64: byte b of lane r in vector i is value 4*i+b
 	tileScale = 64             // q8_0, q4_0: 8, scale of every 32 values; q4_k, q5_k: 8, of every 32; q6_k: 16, of every 16
@@ -22,7 +22,7 @@ func (w *writer) unpackKernels() {
 	w.unpack32("unpackQ8_0", 34, 0x80808080, func() {
 		w.chunk32(2)
 		for k, v := range chunkOut {
-			if w.lanes == 16 { // AVX-512 multiplies q+128, AVX2 q
+			if w.vnni { // VNNI multiplies q+128, AVX2 q
 				w.op("VPXOR", vec(15), v, v)
 			}
 			w.storeW(v, k)
@@ -34,7 +34,7 @@ func (w *writer) unpackKernels() {
 		for c := range 4 {
 			w.nibbles(vec(c), 14, 4, 5)
 			for half, v := range []vec{4, 5} {
-				if w.lanes == 16 { // from q+8 to q+128
+				if w.vnni { // from q+8 to q+128
 					w.op("VPADDB", vec(15), v, v)
 				}
 				w.storeW(v, 4*half+c)
@@ -46,40 +46,57 @@ func (w *writer) unpackKernels() {
 	w.unpackQ6K()
 }
 
-// begin begins an unpacking kernel: DX is the tile, SI the weights.
-func (w *writer) begin(name string) (load func(param, reg string)) {
-	load = w.fn(name, unpackParams, "")
+// unpackFn writes an unpacking kernel. body is for one part of the tile, at DX, whose weights begin at SI.
+func (w *writer) unpackFn(name string, body func(load func(param, reg string))) {
+	load := w.fn(name, unpackParams, "")
 	load("t", "DX")
 	load("w", "SI")
 	load("stride", "R8")
 	load("ahead", "R14")
 	load("pace", "R15")
 	w.rows()
-	return load
+	if w.parts() == 1 {
+		body(load)
+	} else {
+		w.op("MOVQ", w.parts(), "R13")
+		w.loop("R13", func() {
+			body(load)
+			load("w", "SI")
+			w.op("LEAQ", "(SI)(R8*8)", "SI")
+			load("t", "DX")
+			w.op("ADDQ", w.bytes(), "DX")
+		})
+	}
+	w.ret()
 }
 
-func (w *writer) tile(i int) string { return mem(i*w.bytes(), "(DX)") }
+func (w *writer) tile(i int) string { return mem(64*i, "(DX)") }
 
 // storeW stores v as the values 4*i to 4*i+3.
 func (w *writer) storeW(v vec, i int) { w.op("VMOVDQU", v, w.tile(tileW+i)) }
 
 // unpack32 loops over blocks of 32 values that begin with their scale. The constant is in vec(15) for body.
 func (w *writer) unpack32(name string, block int, constant uint32, body func()) {
-	load := w.begin(name)
-	load("blocks", "CX")
-	w.op("LEAQ", w.tile(tileScale), "BX")
-	w.constant(constant, 15)
-	w.loop("CX", func() {
-		w.prefetching(block, func() {
-			w.halves(0, 12)
-			w.op("VMOVUPS", vec(12), "(BX)")
-			body()
+	w.unpackFn(name, func(load func(param, reg string)) {
+		load("blocks", "CX")
+		w.op("LEAQ", w.tile(tileScale), "BX")
+		w.constant(constant, 15)
+		w.loop("CX", func() {
+			w.prefetching(block, func() {
+				w.halves(0, 12)
+				w.op("VMOVUPS", vec(12), "(BX)")
+				body()
+			})
+			w.advance(block)
+			w.op("ADDQ", 8*64, "DX")
+			w.op("ADDQ", 64, "BX")
 		})
-		w.advance(block)
-		w.op("ADDQ", 8*w.bytes(), "DX")
-		w.op("ADDQ", w.bytes(), "BX")
 	})
-	w.ret()
+}
+
+// unpack256 writes a kernel for one block of 256 values.
+func (w *writer) unpack256(name string, block int, body func()) {
+	w.unpackFn(name, func(func(param, reg string)) { w.prefetching(block, body) })
 }
 
 // halves sets v to the binary16 value at the offset in every row. It uses the register after v.
@@ -215,7 +232,7 @@ func (w *writer) wordsToFloats(v, t vec, i int) {
 
 // storeScale stores the scales v, one int32 a lane; AVX2 multiplies by pairs of equal int16. It uses t.
 func (w *writer) storeScale(v, t vec, i int) {
-	if w.lanes == 8 {
+	if !w.vnni {
 		w.op("VPSLLD", 16, v, t)
 		w.op("VPBLENDW", 0xaa, t, v, v)
 	}
@@ -223,8 +240,7 @@ func (w *writer) storeScale(v, t vec, i int) {
 }
 
 func (w *writer) unpackQ4K() {
-	w.begin("unpackQ4K")
-	w.prefetching(144, func() {
+	w.unpack256("unpackQ4K", 144, func() {
 		w.header()
 		for j := range 4 {
 			w.chunk32(16 + 32*j)
@@ -235,7 +251,6 @@ func (w *writer) unpackQ4K() {
 			}
 		}
 	})
-	w.ret()
 }
 
 // withHigh adds to v the two bits of the vector in memory that stand shift bits too high or, if negative, too
@@ -260,8 +275,7 @@ func (w *writer) storeHigh(offset int) {
 }
 
 func (w *writer) unpackQ5K() {
-	w.begin("unpackQ5K")
-	w.prefetching(176, func() {
+	w.unpack256("unpackQ5K", 176, func() {
 		w.header()
 		w.storeHigh(16)
 		w.constant(0x10101010, 15)
@@ -276,12 +290,10 @@ func (w *writer) unpackQ5K() {
 			}
 		}
 	})
-	w.ret()
 }
 
 func (w *writer) unpackQ6K() {
-	w.begin("unpackQ6K")
-	w.prefetching(210, func() {
+	w.unpack256("unpackQ6K", 210, func() {
 		w.halves(208, 12)
 		w.op("VMOVUPS", vec(12), w.tile(tileD))
 		w.chunk16(192)
@@ -318,5 +330,4 @@ func (w *writer) unpackQ6K() {
 			}
 		}
 	})
-	w.ret()
 }

@@ -4,6 +4,9 @@ import "fmt"
 
 // vectorKernels writes what works on vectors of float32. Lengths are positive multiples of 16.
 func (w *writer) vectorKernels() {
+	if w.extends() {
+		return
+	}
 	w.dot()
 	w.expSlice()
 	w.siluMul()
@@ -54,11 +57,11 @@ func (w *writer) exp(x, t vec) {
 	w.op("VFMADD213PS", t+1, x, t)
 	w.op("VSUBPS", t+1, t, t+2) // n
 	w.op("VPSUBD", t+1, t, t)   // n as an integer
-	w.withBroadcast("VFMADD231PS", table(4), t+2, r)
-	w.withBroadcast("VFMADD231PS", table(5), t+2, r)
+	w.op("VFMADD231PS", w.broadcast(table(4), temp), t+2, r)
+	w.op("VFMADD231PS", w.broadcast(table(5), temp), t+2, r)
 	w.op("VBROADCASTSS", table(6), p)
 	for i := 7; i <= 10; i++ {
-		w.withBroadcast("VFMADD213PS", table(i), r, p)
+		w.op("VFMADD213PS", w.broadcast(table(i), temp), r, p)
 	}
 	w.op("VBROADCASTSS", table(11), t+1) // 1
 	w.op("VFMADD213PS", t+1, r, p)
@@ -118,7 +121,7 @@ func (w *writer) siluMul() {
 	w.ret()
 }
 
-// storeTile stores n vectors to y, stride bytes apart, or adds them there.
+// storeTile stores n times 16 values to y, stride bytes apart, or adds them there.
 func (w *writer) storeTile() {
 	load := w.fn("storeTile", []param{{"y", "*float32"}, {"stride", "int"}, {"acc", "*float32"}, {"n", "int"}, {"add", "bool"}}, "")
 	load("y", "DI")
@@ -128,13 +131,13 @@ func (w *writer) storeTile() {
 	load("add", "AX")
 	w.loop("CX", func() {
 		skip := w.label()
-		w.op("VMOVUPS", "(SI)", vec(0))
+		w.loadParts("(SI)", 0, 0)
 		w.op("TESTB", "AX", "AX")
 		w.op("JEQ", skip)
-		w.op("VADDPS", "(DI)", vec(0), vec(0))
+		each(w.parts(), func(p vec) { w.op("VADDPS", w.at("(DI)", 0, int(p)), p, p) })
 		w.place(skip)
-		w.op("VMOVUPS", vec(0), "(DI)")
-		w.op("ADDQ", w.bytes(), "SI")
+		each(w.parts(), func(p vec) { w.op("VMOVUPS", p, w.at("(DI)", 0, int(p))) })
+		w.op("ADDQ", 64, "SI")
 		w.op("ADDQ", "R8", "DI")
 	})
 	w.ret()

@@ -11,20 +11,26 @@ type writer struct {
 	isa   string // suffix of function names
 	lanes int    // 32-bit lanes of a vector
 	reg   byte   // of vector registers
+	vnni  bool   // has VPDPBUSD and VPDPWSSD
 
 	text, decls bytes.Buffer
 	labels      int
 }
 
 // Operands: a vec is a full vector register; ymm and xmm are the lower half and quarter of it, in AVX2 the
-// whole and half; an int is an immediate; a string stands as it is.
+// whole and half; an int is an immediate; everyLane is a dword in memory for all lanes, in AVX-512; a string stands as
+// it is.
 type (
-	vec int
-	ymm int
-	xmm int
+	vec       int
+	ymm       int
+	xmm       int
+	everyLane string
 )
 
 func (w *writer) bytes() int { return 4 * w.lanes }
+
+// extends tells that the set has AVX2's kernels but for quantized products.
+func (w *writer) extends() bool { return w.vnni && w.lanes == 8 }
 
 // evex names the AVX-512 forms of instructions that have another name in AVX2.
 var evex = map[string]string{
@@ -33,6 +39,10 @@ var evex = map[string]string{
 
 // op writes an instruction. The operands are in Go's order, the destination last.
 func (w *writer) op(name string, operands ...any) {
+	if _, ok := vexOpcodes[name]; ok && w.lanes == 8 {
+		w.vexOp(name, operands[0].(vec), operands[1].(vec), operands[2].(vec))
+		return
+	}
 	var s []string
 	full := false
 	for _, o := range operands {
@@ -46,6 +56,9 @@ func (w *writer) op(name string, operands ...any) {
 			s = append(s, fmt.Sprintf("X%d", int(o)))
 		case int:
 			s = append(s, fmt.Sprintf("$%d", o))
+		case everyLane:
+			name += ".BCST"
+			s = append(s, string(o))
 		case string:
 			s = append(s, o)
 		}
