@@ -79,11 +79,11 @@ func (c *Compiler) build(sources []string, table []byte) (string, error) {
 		return "", err
 	}
 	sources = append(sources, generated)
-	for _, name := range []string{"core.cc", "memory.cc", "machine.cc"} {
+	for _, name := range []string{"core.cc", "memory.cc", "machine.cc", "shadow.cc", "undefined.cc"} {
 		sources = append(sources, filepath.Join(dir, "cxx", name))
 	}
 	// Nothing may fuse or reorder float arithmetic that the kernels do not fuse themselves.
-	flags := []string{"-O2", "-ftree-vectorize", "-ffp-contract=off", "-fno-math-errno", "-fno-strict-aliasing", "-fPIC",
+	flags := []string{"-O2", "-g1", "-ftree-vectorize", "-ffp-contract=off", "-fno-math-errno", "-fno-strict-aliasing", "-fPIC",
 		"-fvisibility=hidden", "-pthread", "-Wall", "-Wno-unknown-pragmas"}
 	if runtime.GOARCH == "arm64" {
 		flags = append(flags, "-mcpu=native")
@@ -93,6 +93,11 @@ func (c *Compiler) build(sources []string, table []byte) (string, error) {
 	var objects []string
 	all := sha256.New()
 	for _, source := range sources {
+		flags := flags
+		if source == generated {
+			// What these call is in cxx/shadow.cc and cxx/undefined.cc.
+			flags = append(flags[:len(flags):len(flags)], "-fsanitize=thread,alignment,bounds,shift-exponent,integer-divide-by-zero,float-cast-overflow")
+		}
 		text, err := c.Preprocess(source, append(flags, "-DEMULATOR")...)
 		if err != nil {
 			return "", err

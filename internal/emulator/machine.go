@@ -6,7 +6,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"runtime"
+	"strings"
 	"unsafe"
 
 	"github.com/ebitengine/purego"
@@ -16,6 +20,7 @@ import (
 type Machine struct {
 	Kernels map[string]Kernel
 
+	library  string
 	allocate func(bytes uintptr) uintptr
 	release  func(p uintptr) bool
 	copy     func(dst, src uintptr, bytes uintptr, upload bool) bool
@@ -47,7 +52,7 @@ func Load(c *Compiler, sources []string, table []byte) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Machine{Kernels: map[string]Kernel{}}
+	m := &Machine{Kernels: map[string]Kernel{}, library: path}
 	var (
 		start           func(workers uint32) bool
 		kernels         func() uintptr
@@ -121,9 +126,24 @@ func (m *Machine) Launch(kernel string, grid, block [3]int, shared int, args uns
 	text := make([]byte, 1024)
 	m.launch(k.number, &dims[0], &dims[1], uintptr(shared), args, size, seed, &text[0], uintptr(len(text)))
 	if text = text[:bytes.IndexByte(text, 0)]; len(text) > 0 {
-		return errors.New(string(text))
+		return errors.New(codeForm.ReplaceAllStringFunc(string(text), m.source))
 	}
 	return nil
+}
+
+var codeForm = regexp.MustCompile(` \[0x[0-9a-f]+\]$`)
+
+// source translates an address of code to the lines of the source that it is of, if binutils are there.
+func (m *Machine) source(code string) string {
+	out, err := exec.Command("addr2line", "-i", "-e", m.library, strings.Trim(code, " []")).Output()
+	if err != nil {
+		return code
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n") // the innermost of the inlined calls first
+	for i := range lines {
+		lines[i], _, _ = strings.Cut(filepath.Base(lines[i]), " ")
+	}
+	return ", at " + strings.Join(lines, " in ")
 }
 
 // Bytes is the memory of an allocation, which kernels and the caller share.

@@ -126,21 +126,11 @@ inline unsigned __vsub4(unsigned a, unsigned b) { return ((a | 0x80808080) - (b 
 
 // ---- Memory
 
-namespace emulated {
-template <class T> inline T load(const T *p) {
-	emulator::check(p, sizeof(T), sizeof(T));
-	return *p;
-}
-template <class T> inline void store(T *p, T v) {
-	emulator::check(p, sizeof(T), sizeof(T));
-	*p = v;
-}
-} // namespace emulated
-template <class T> inline T __ldg(const T *p) { return emulated::load(p); }
-template <class T> inline T __ldcg(const T *p) { return emulated::load(p); }
-template <class T> inline T __ldcs(const T *p) { return emulated::load(p); }
-template <class T> inline void __stcg(T *p, T v) { emulated::store(p, v); }
-template <class T> inline void __stcs(T *p, T v) { emulated::store(p, v); }
+template <class T> inline T __ldg(const T *p) { return *p; }
+template <class T> inline T __ldcg(const T *p) { return *p; }
+template <class T> inline T __ldcs(const T *p) { return *p; }
+template <class T> inline void __stcg(T *p, T v) { *p = v; }
+template <class T> inline void __stcs(T *p, T v) { *p = v; }
 
 inline void __threadfence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 inline void __threadfence_block() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
@@ -148,8 +138,8 @@ inline void __threadfence_system() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
 namespace emulated {
 // An atomic operation tells others something, or looks at what they do: so let them.
-template <class T, class F> inline T update(T *p, F f) {
-	emulator::check(p, sizeof *p, sizeof *p);
+template <class T, class F> __attribute__((noinline, no_sanitize("thread"))) T update(T *p, F f) {
+	emulator::access(p, sizeof *p, sizeof *p, emulator::writes);
 	emulator::yield();
 	T old = __atomic_load_n(p, __ATOMIC_SEQ_CST);
 	while (!__atomic_compare_exchange_n(p, &old, f(old), false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {

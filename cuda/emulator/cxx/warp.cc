@@ -141,8 +141,8 @@ void mmaF16(float c[4], const uint32 a[4], uint32 b0, uint32 b1) {
 constexpr int copy_bytes = 16;
 
 void copyAsync(void *shared, const void *global) {
-	emulator::check(shared, copy_bytes, copy_bytes);
-	emulator::check(global, copy_bytes, copy_bytes);
+	emulator::access(shared, copy_bytes, copy_bytes, emulator::begins);
+	emulator::access(global, copy_bytes, copy_bytes, emulator::reads);
 	if (!emulator::is_shared(shared))
 		emulator::fail("cp.async to memory that is not shared");
 	auto &c = copies();
@@ -154,7 +154,9 @@ void commitCopies() { copies().group++; }
 void waitCopies(int groups) {
 	auto &c = copies();
 	size_t done = 0;
-	for (; done < c.waiting.size() && c.waiting[done].group + groups < c.group; done++)
+	for (; done < c.waiting.size() && c.waiting[done].group + groups < c.group; done++) {
+		emulator::access(c.waiting[done].shared, copy_bytes, copy_bytes, emulator::writes);
 		memcpy(c.waiting[done].shared, c.waiting[done].global, copy_bytes);
+	}
 	c.waiting.erase(c.waiting.begin(), c.waiting.begin() + done);
 }

@@ -143,6 +143,7 @@ void collective(const char *what, uint32_t mask, void *operands, void (*run)(voi
 	unsigned number = t.linear / warp_lanes;
 	Warp &warp = w.warps[number];
 	uint32_t bit = 1u << t.lane;
+	w.code = nullptr;
 	if (!(mask & bit))
 		fail("%s by lane %u, which its mask %08x leaves out", what, t.lane, mask);
 	mask &= warp.exists;
@@ -165,9 +166,16 @@ void collective(const char *what, uint32_t mask, void *operands, void (*run)(voi
 	}
 	w.yields = 0;
 	run(g.operands, mask);
+	warp.clock++;
 	if (i != --warp.groups)
 		g = warp.group[warp.groups];
 	w.ready(number, mask & ~bit);
+}
+
+static void learn(uint32_t (&known)[max_warps], const uint32_t (&more)[max_warps]) {
+	for (unsigned i = 0; i < max_warps; i++)
+		if (known[i] < more[i])
+			known[i] = more[i];
 }
 
 void barrier(unsigned id, unsigned count, bool waits) {
@@ -177,6 +185,7 @@ void barrier(unsigned id, unsigned count, bool waits) {
 		fail("barrier %u: there are %u", id, max_barriers);
 	if (count == 0 || (count % warp_lanes && count != w.block.threads) || count > w.block.threads)
 		fail("barrier %u for %u threads of %u: whole warps are needed", id, count, w.block.threads);
+	w.code = nullptr;
 	Barrier &b = w.barriers[id];
 	unsigned number = t.linear / warp_lanes;
 	uint32_t bit = 1u << t.lane;
@@ -188,6 +197,10 @@ void barrier(unsigned id, unsigned count, bool waits) {
 	b.lanes[number] |= bit;
 	if (waits)
 		b.waiting[number] |= bit;
+	if (Warp &warp = w.warps[number]; b.lanes[number] == warp.exists) {
+		learn(b.known, warp.known);
+		b.known[number] = ++warp.clock;
+	}
 	if (++b.arrived < count) {
 		if (waits)
 			wait(t, "barrier", id);
@@ -195,14 +208,19 @@ void barrier(unsigned id, unsigned count, bool waits) {
 	}
 	w.yields = 0;
 	b.arrived = 0;
+	if (waits)
+		learn(w.warps[number].known, b.known);
 	b.waiting[number] &= ~bit;
 	for (unsigned i = 0; i * warp_lanes < w.block.threads; i++) {
 		if (b.lanes[i] && b.lanes[i] != w.warps[i].exists)
 			fail("barrier %u opened by a part of warp %u (lanes %08x): every lane has to come", id, i, b.lanes[i]);
 		b.lanes[i] = 0;
+		if (b.waiting[i])
+			learn(w.warps[i].known, b.known);
 		w.ready(i, b.waiting[i]);
 		b.waiting[i] = 0;
 	}
+	memset(b.known, 0, sizeof b.known);
 }
 
 // A thread begins here, on its own stack.
@@ -233,7 +251,13 @@ void Worker::run_block(Dim index) {
 	poison();
 	alive = block.threads;
 	warp = yields = ready_warps = 0;
-	memset(warps, 0, sizeof warps);
+	blocks++;
+	for (unsigned i = 0; i * warp_lanes < block.threads; i++) {
+		Warp &w = warps[i];
+		w.exists = w.ready = w.groups = 0;
+		w.clock = 1;
+		memset(w.known, 0, sizeof w.known);
+	}
 	memset(barriers, 0, sizeof barriers);
 	unsigned base = first - threads;
 	Dim at{0, 0, 0};
@@ -273,18 +297,22 @@ void Worker::deadlock() {
 		unsigned j = i + 1;
 		while (j < block.threads && first[j].waits == t.waits && (!t.waits || first[j].detail == t.detail))
 			j++;
-		n += snprintf(text + n, sizeof text - n, "%s threads %u to %u ", i ? "," : "", i, j - 1);
+		if (j == i + 1)
+			n += snprintf(text + n, sizeof text - n, "%s thread %u ", i ? "," : "", i);
+		else
+			n += snprintf(text + n, sizeof text - n, "%s threads %u to %u ", i ? "," : "", i, j - 1);
 		if (n >= sizeof text)
 			break;
 		if (!t.waits)
-			n += snprintf(text + n, sizeof text - n, "have ended");
+			n += snprintf(text + n, sizeof text - n, j == i + 1 ? "has ended" : "have ended");
 		else if (!strcmp(t.waits, "barrier"))
-			n += snprintf(text + n, sizeof text - n, "wait at barrier %u (%u of %u there)", t.detail,
+			n += snprintf(text + n, sizeof text - n, "wait%s at barrier %u (%u of %u there)", j == i + 1 ? "s" : "", t.detail,
 				barriers[t.detail].arrived, barriers[t.detail].count);
 		else
-			n += snprintf(text + n, sizeof text - n, "wait in %s (mask %08x)", t.waits, t.detail);
+			n += snprintf(text + n, sizeof text - n, "wait%s in %s (mask %08x)", j == i + 1 ? "s" : "", t.waits, t.detail);
 		i = j;
 	}
+	code = nullptr;
 	launch->report(*this, nullptr, text);
 	abandon();
 }

@@ -80,8 +80,10 @@ void yield();
 // random is a number that the seed of the launch decides.
 uint32_t random();
 
-// check fails unless [p, p+bytes) lies in one allocation or in the block's shared memory and is aligned to `alignment`.
-void check(const void *p, size_t bytes, size_t alignment);
+// access checks an access to memory before it is made; begins is one of which writes will be the end. The compiler calls it
+// for plain loads and stores (shadow.cc). code is where in the program that is, if known.
+enum Access { reads, writes, begins };
+void access(const void *p, size_t bytes, size_t alignment, Access kind, const void *code = nullptr);
 
 // is_shared tells whether p lies in the block's shared memory.
 bool is_shared(const void *p);

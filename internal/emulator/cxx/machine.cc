@@ -18,7 +18,7 @@ static std::condition_variable work, rest;
 static Launch *current;
 static uint64_t round; // counts launches
 static unsigned workers, busy;
-static Worker *crew[max_workers];
+static Worker crew[max_workers]; // inside of the library, where kernels may read
 
 constexpr size_t max_args = 4096; // of CUDA
 constexpr auto patience = std::chrono::seconds(60); // for a block; a whole pass takes less than one
@@ -38,6 +38,11 @@ void Launch::report(Worker &w, const Thread *t, const char *text) {
 	std::lock_guard<std::mutex> lock(first);
 	if (!failed) {
 		error = place(w, t) + ": " + text;
+		if (w.code) { // for the caller to translate
+			char at[32];
+			snprintf(at, sizeof at, " [%#zx]", size_t(reinterpret_cast<uintptr_t>(w.code) - library_from - 1));
+			error += at;
+		}
 		failed = true;
 	}
 }
@@ -104,7 +109,7 @@ EXPORT bool emulator_start(unsigned count) {
 	pthread_sigmask(SIG_SETMASK, &all, &before); // signals are for the test's own threads
 	workers = count < 1 ? 1 : count > max_workers ? max_workers : count;
 	for (unsigned i = 0; i < workers; i++) {
-		auto w = crew[i] = new Worker();
+		Worker *w = &crew[i];
 		w->first = threads + i * max_threads;
 		open_stacks(i * max_threads);
 		std::thread(serve, w).detach();
@@ -170,8 +175,8 @@ EXPORT void emulator_launch(size_t kernel, const unsigned *grid, const unsigned 
 			continue;
 		}
 		for (unsigned i = 0; i < workers; i++)
-			if (crew[i]->launch == &l)
-				fprintf(stderr, "emulator: %s: does not end\n", place(*crew[i], nullptr).c_str());
+			if (crew[i].launch == &l)
+				fprintf(stderr, "emulator: %s: does not end\n", place(crew[i], nullptr).c_str());
 		abort();
 	}
 	current = nullptr;

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <string>
+#include <vector>
 
 namespace emulator {
 
@@ -16,8 +17,11 @@ struct Group {
 	void *operands[warp_lanes];
 };
 
+// A warp's clock counts the collective operations and barriers that it has been through; known has the times of other
+// warps up to which it knows, by barriers, that all is done.
 struct Warp {
 	uint32_t exists, ready;
+	uint32_t clock, known[max_warps];
 	unsigned groups;
 	Group group[warp_lanes];
 };
@@ -25,6 +29,15 @@ struct Warp {
 struct Barrier {
 	unsigned count, arrived;
 	uint32_t lanes[max_warps], waiting[max_warps];
+	uint32_t known[max_warps]; // by those that arrived, together
+};
+
+// What was done to a word of shared memory last, by whom and when. Masks are of its bytes.
+struct Word {
+	uint32_t block; // of what this tells
+	uint8_t written, writer_mask, reader_mask;
+	uint16_t writer, reader;
+	uint32_t written_at, read_at;
 };
 
 struct Launch {
@@ -52,7 +65,13 @@ struct Worker {
 	unsigned warp;   // of the thread that ran last
 	unsigned alive;  // threads that have not ended
 	unsigned yields; // since anything happened
+	uint32_t blocks; // so far
 	uint64_t generator, serial;
+	const void *code; // of the last access to memory, or null
+	struct {
+		uintptr_t from, to;
+	} recent[16];             // allocations, by address bits
+	std::vector<Word> words; // of static and dynamic shared memory
 	void *home; // the worker's own stack
 	char *shared;  // max_shared bytes, of which a launch can use the last
 	char *statics; // shared memory that is allocated statically
@@ -80,6 +99,12 @@ std::string describe_fault(const Worker &w, uintptr_t at, bool known, bool write
 char *allocate(size_t bytes);
 bool release(char *p);
 bool valid(const void *p, size_t bytes);
+
+// allocation gives the bounds of the one that p is in, or null.
+bool allocation(uintptr_t p, uintptr_t *from, uintptr_t *to);
+
+// The addresses of this library.
+extern uintptr_t library_from, library_to;
 
 // check_allocations tells of bytes written between an allocation's end and the guard page, or is empty.
 std::string check_allocations();

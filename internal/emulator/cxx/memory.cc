@@ -1,6 +1,7 @@
 // Device memory, shared memory, and what happens outside of them.
 #include "machine.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <map>
@@ -90,14 +91,13 @@ bool is_shared(const void *p) {
 	return inside(at, 1, w.block.shared, w.block.shared_bytes) || inside(at, 1, w.statics, w.statics_bytes);
 }
 
-void check(const void *p, size_t bytes, size_t alignment) {
-	const Worker &w = *self().worker;
-	auto at = reinterpret_cast<uintptr_t>(p);
-	if (at % alignment)
-		fail("address %#zx is not a multiple of %zu", size_t(at), alignment);
-	if (!inside(at, bytes, w.block.shared, w.block.shared_bytes) && !inside(at, bytes, w.statics, w.statics_bytes) &&
-		!allocated(at, bytes))
-		fail("%s", describe_fault(w, at, true, false).c_str());
+bool allocation(uintptr_t p, uintptr_t *from, uintptr_t *to) {
+	auto a = allocation(p);
+	if (!a || p - a->first >= a->second.bytes)
+		return false;
+	*from = a->first;
+	*to = a->first + a->second.bytes;
+	return true;
 }
 
 std::string describe_fault(const Worker &w, uintptr_t at, bool known, bool write) {
@@ -173,7 +173,8 @@ void catch_faults() {
 }
 
 // Statically allocated shared memory is thread storage of this library, all of it but this byte.
-static thread_local char anchor;
+static thread_local volatile char anchor;
+uintptr_t library_from, library_to;
 
 static int find_statics(dl_phdr_info *info, size_t, void *worker) {
 	bool here = false;
@@ -187,6 +188,10 @@ static int find_statics(dl_phdr_info *info, size_t, void *worker) {
 			bytes = h.p_memsz;
 	}
 	if (here) {
+		library_from = library_to = info->dlpi_addr;
+		for (int i = 0; i < info->dlpi_phnum; i++)
+			if (auto &h = info->dlpi_phdr[i]; h.p_type == PT_LOAD)
+				library_to = std::max(library_to, uintptr_t(info->dlpi_addr + h.p_vaddr + h.p_memsz));
 		auto w = static_cast<Worker *>(worker);
 		w->statics = static_cast<char *>(info->dlpi_tls_data);
 		w->statics_bytes = bytes;
@@ -204,6 +209,7 @@ void Worker::prepare() {
 	char *base;
 	size_t mapped;
 	shared = guarded(max_shared, page(), &base, &mapped);
+	words.resize((statics_bytes + 3) / 4 + max_shared / 4);
 }
 
 // reserve makes the shared memory of a launch end at a guard page, and begin near one.
@@ -211,6 +217,7 @@ void Worker::reserve() {
 	size_t pages = round_up(block.shared_bytes, page());
 	mprotect(shared, max_shared - pages, PROT_NONE);
 	mprotect(shared + max_shared - pages, pages, PROT_READ | PROT_WRITE);
+	memset(recent, 0, sizeof recent);
 	block.shared = shared + max_shared - round_up(block.shared_bytes, allocation_alignment);
 }
 
