@@ -13,11 +13,31 @@ import (
 
 // parameters has the Go type of every kernel's parameter.
 var parameters = map[string]any{
-	"sample":   sampleArgs{},
-	"seek":     seekArgs{},
-	"mask":     maskArgs{},
-	"draft":    draftArgs{},
-	"quantize": quantizeArgs{},
+	"sample":           sampleArgs{},
+	"seek":             seekArgs{},
+	"mask":             maskArgs{},
+	"draft":            draftArgs{},
+	"norm":             normArgs{},
+	"gate":             gateArgs{},
+	"heads":            headsArgs{},
+	"rotations":        rotationArgs{},
+	"session":          sessionArgs{},
+	"merge":            mergeArgs{},
+	"merge_f32":        mergeArgs{},
+	"attend_f32":       attendArgs{},
+	"attend_f16_32_1":  attendArgs{},
+	"attend_f16_32_2":  attendArgs{},
+	"attend_f16_64_1":  attendArgs{},
+	"attend_f16_64_2":  attendArgs{},
+	"attend_f16_128_1": attendArgs{},
+	"attend_f16_128_2": attendArgs{},
+	"attend_q8_32_1":   attendArgs{},
+	"attend_q8_32_2":   attendArgs{},
+	"attend_q8_64_1":   attendArgs{},
+	"attend_q8_64_2":   attendArgs{},
+	"attend_q8_128_1":  attendArgs{},
+	"attend_q8_128_2":  attendArgs{},
+	"quantize":         quantizeArgs{},
 }
 
 // TestLayout holds the parameters of the kernels equal in Go and C++: names, offsets and sizes of all fields.

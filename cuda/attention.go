@@ -1,0 +1,245 @@
+package cuda
+
+import (
+	"fmt"
+	"math"
+	"strings"
+)
+
+// queryTile is the least number that divides the queries which a block of attention takes.
+const queryTile = 128
+
+// queryRows is how many queries of a kv head there is room for.
+func (s *state) queryRows(rows int) int { return ceil(rows*s.group(), queryTile) * queryTile }
+
+// queryBytes is what the queries of a kv head take: float32 for an f32 cache, else halves.
+func (s *state) queryBytes(rows int) int64 {
+	return int64(s.queryRows(rows)) * int64(s.HeadDim) * s.partElem()
+}
+
+func (s *state) group() int { return s.Heads / s.KVHeads }
+
+// partElem is the size of an element of queries and parts.
+func (s *state) partElem() int64 {
+	if s.cache.t == cacheF32 {
+		return 4
+	}
+	return 2
+}
+
+type rotationArgs struct {
+	control, frequencies, angles pointer
+	half                         int32
+	scale                        float32
+}
+
+// rotations prepares the rotations of the next pass, at the position in the control block.
+func rotations(d device, s *state, rows int) error {
+	return launch(d, "rotations", [3]int{rows, 1, 1}, 64, 0, &rotationArgs{
+		s.control.at, s.frequencies, s.angles, int32(s.HeadDim / 2), s.Rope.Scale,
+	})
+}
+
+const headWarps = 4
+
+type headsArgs struct {
+	control, angles           pointer
+	q, k, v                   pointer
+	qNorm, kNorm              pointer
+	queries                   pointer
+	keys, values              pointer
+	headBytes                 int64
+	rows, heads, kvHeads, dim int32
+	queryRows                 int32
+	t                         cacheType
+	block                     int32
+	eps, scale                float32
+	_                         int32
+	ahead                     span
+}
+
+// heads norms and rotates q and k and leaves the queries where attend reads them, and keys and values in the layer's
+// cache or, without store, in the block beside it. q, k and v stay as they are.
+func heads(d device, s *state, layer int, q, k, v matrix, qNorm, kNorm pointer, store bool, ahead span) error {
+	c := s.cache
+	if !store {
+		c, layer = s.block, 0
+	}
+	a := headsArgs{
+		control: s.control.at, angles: s.angles, q: q.at, k: k.at, v: v.at, qNorm: qNorm, kNorm: kNorm,
+		queries: s.queries, keys: c.keys(layer), values: c.values(layer), headBytes: c.headBytes(),
+		rows: int32(q.rows), heads: int32(s.Heads), kvHeads: int32(s.KVHeads), dim: int32(s.HeadDim),
+		queryRows: int32(s.queryRows(q.rows)), t: c.t, eps: s.Eps, ahead: ahead,
+		// Scores are to base 2.
+		scale: float32(math.Log2E / math.Sqrt(float64(s.HeadDim))),
+	}
+	if !store {
+		a.block = 1
+	}
+	blocks := ceil(q.rows*(s.Heads+2*s.KVHeads), headWarps)
+	return launch(d, "heads", [3]int{blocks + spare(ahead), 1, 1}, 32*headWarps, 0, &a)
+}
+
+// splitKeys is the size of the splits of a row that sees so many positions, as in attention.cuh.
+func splitKeys(seen int) int {
+	switch {
+	case seen <= 512:
+		return 64
+	case seen <= 1024:
+		return 128
+	}
+	keys := 256
+	for 64*keys < seen {
+		keys *= 2
+	}
+	return keys
+}
+
+// maxSplits is the largest number of splits of a row, of a context and of a block of rows.
+func maxSplits(context, rows int) int {
+	most := ceil(rows, splitKeys(0))
+	for seen := 512; ; seen *= 2 {
+		n := min(seen, context)
+		most = max(most, ceil(n, splitKeys(n))+ceil(rows, splitKeys(n)))
+		if n == context {
+			return most
+		}
+	}
+}
+
+// Attention takes as many rows at a time as this leaves room for their parts, in bytes.
+const partsBytes = 64 << 20
+
+// partBytes is what the parts of a row's head in one split take: values, peak and sum.
+func (s *state) partBytes() int64 { return int64(s.HeadDim)*s.partElem() + 8 }
+
+// rowsAtOnce is a multiple of 16, so that it begins with whole tiles of queries, or all rows.
+func (s *state) rowsAtOnce() int {
+	row := int64(maxSplits(s.Context, s.Rows)) * int64(s.Heads) * s.partBytes()
+	return min(s.Rows, max(16, int(partsBytes/row)/16*16))
+}
+
+func (s *state) scratchBytes() int64 {
+	return int64(s.rowsAtOnce()) * int64(maxSplits(s.Context, s.Rows)) * int64(s.Heads) * s.partBytes()
+}
+
+type attendArgs struct {
+	control                  pointer
+	queries                  pointer
+	keys, values             pointer
+	blockKeys, blockValues   pointer
+	out, parts               pointer
+	queryBytes               int64
+	headBytes, blockBytes    int64
+	firstRow, rows, passRows int32
+	heads, kvHeads, dim      int32
+	ahead                    span
+}
+
+type mergeArgs struct {
+	control                  pointer
+	out, parts               pointer
+	dst                      pointer
+	acts                     actsArgs
+	firstRow, rows, passRows int32
+	heads, dim               int32
+	block                    int32
+}
+
+// attend computes grouped-query attention for what heads has prepared of the rows of a pass: causally, or with block
+// every row attends to the cache before the first row's position and to all rows. A dst or q at 0 is left out.
+func attend(d device, s *state, layer int, dst matrix, q acts, block bool, ahead span) error {
+	rows := max(dst.rows, q.rows)
+	width := s.Heads * s.HeadDim
+	for first := 0; first < rows; first += s.rowsAtOnce() {
+		n := min(rows-first, s.rowsAtOnce())
+		out := s.scratch.at
+		parts := out + pointer(int64(n)*int64(maxSplits(s.Context, s.Rows))*int64(width)*s.partElem())
+		a := attendArgs{
+			control: s.control.at, queries: s.queries + pointer(int64(first*s.group()*s.HeadDim)*s.partElem()),
+			keys: s.cache.keys(layer), values: s.cache.values(layer), out: out, parts: parts,
+			queryBytes: s.queryBytes(rows), headBytes: s.cache.headBytes(),
+			firstRow: int32(first), rows: int32(n), passRows: int32(rows),
+			heads: int32(s.Heads), kvHeads: int32(s.KVHeads), dim: int32(s.HeadDim), ahead: ahead,
+		}
+		m := mergeArgs{
+			control: s.control.at, out: out, parts: parts, acts: q.args(), firstRow: int32(first), rows: int32(n), passRows: int32(rows),
+			heads: int32(s.Heads), dim: int32(s.HeadDim),
+		}
+		if dst.at != 0 {
+			m.dst = dst.row(first)
+		}
+		if block {
+			a.blockKeys, a.blockValues, a.blockBytes = s.block.keys(0), s.block.values(0), s.block.headBytes()
+			m.block = 1
+		}
+		f := s.attendForm(n * s.group())
+		if err := launch(d, f.kernel, [3]int{f.blocks(d.properties(), s, n), 1, 1}, 32*f.warps, f.shared(s), &a); err != nil {
+			return err
+		}
+		merge := "merge"
+		if s.cache.t == cacheF32 {
+			merge = "merge_f32"
+		}
+		if err := launch(d, merge, [3]int{n * ceil(width, actGroup), 1, 1}, 32*mergeChains, 0, &m); err != nil {
+			return err
+		}
+		ahead = span{}
+	}
+	return nil
+}
+
+const mergeChains = 8
+
+// attendForm is the form of a block of attention. It changes no bit of the results.
+type attendForm struct {
+	kernel  string
+	queries int // of a block
+	warps   int
+}
+
+// attendForm chooses one for a number of queries a kv head: few warps that share a tile of keys and values leave room for
+// more tiles under way, many read it once.
+func (s *state) attendForm(queries int) attendForm {
+	if s.cache.t == cacheF32 {
+		return attendForm{"attend_f32", 16, 4}
+	}
+	name := "attend_f16"
+	if s.cache.t == cacheQ8 {
+		name = "attend_q8"
+	}
+	name = fmt.Sprintf("%s_%d", name, s.HeadDim)
+	switch {
+	case queries <= 16:
+		return attendForm{name + "_1", 16, 1}
+	case queries <= 32:
+		return attendForm{name + "_2", 32, 1}
+	case queries <= 64:
+		return attendForm{name + "_2", 64, 2}
+	}
+	return attendForm{name + "_2", 128, 4}
+}
+
+const attendStages = 2
+
+// shared is the shared memory of a block: its queries and tiles of keys and values.
+func (f attendForm) shared(s *state) int {
+	if s.cache.t == cacheF32 {
+		return 4 * (f.queries*s.HeadDim + tileKeys*(2*s.HeadDim+1))
+	}
+	return 2*f.queries*s.HeadDim + attendStages*2*tileKeys*int(s.cache.rowBytes)
+}
+
+// blocks fills the GPU, and no more: a block goes from work to work. If it can, it stays with the same queries.
+func (f attendForm) blocks(p properties, s *state, rows int) int {
+	const reserved = 1 << 10 // of shared memory, by every block
+	each := (p.shared + reserved) / (f.shared(s) + reserved)
+	if !strings.HasSuffix(f.kernel, "_1") {
+		each = min(each, 8/f.warps) // by registers
+	}
+	blocks, queries := p.multiprocessors*max(1, each), s.KVHeads*ceil(rows*s.group(), f.queries)
+	if blocks > queries {
+		blocks = blocks / queries * queries
+	}
+	return min(blocks, maxSplits(s.Context, s.Rows)*queries)
+}

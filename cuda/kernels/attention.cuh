@@ -1,0 +1,173 @@
+// Attention over a cache: softmax(q k^T) v for every query, a head of a row. The positions that a row sees are cut into
+// splits, for each of which alone a query has a part: the largest score, the sum of exp2(score - largest), and the
+// weighted values over that sum. merge puts the parts together (Milakov and Gimelshein, 2018, "Online normalizer
+// calculation for softmax"). Splits begin at multiples of their size, which follows from how many positions the row sees;
+// in a split, tiles of 64 keys come in ascending order. So a row's bits depend on its own queries, its position and the
+// cache alone, whatever rows and blocks run beside it: what a block's threads share are keys, never sums.
+//
+// A row of a diffusion block sees the cache before the block, then the block's keys in splits of their own.
+#pragma once
+#include "act.cuh"
+#include "cache.cuh"
+#include "control.cuh"
+
+constexpr int tileKeys = 64;
+
+// splitKeys is the size of a row's splits. There are at most 64, so that merging is cheap, and few in a short cache, where
+// they must still keep a GPU busy.
+__device__ inline int splitKeys(int seen) {
+	int keys = seen <= 512 ? 64 : seen <= 1024 ? 128 : 256;
+	while (64ll * keys < seen) keys *= 2;
+	return keys;
+}
+
+// lastSeen is the largest number of positions that is split alike.
+__device__ inline int64 lastSeen(int keys) { return keys == 64 ? 512 : keys == 128 ? 1024 : 64ll * keys; }
+
+struct Part {
+	float peak, sum; // of scores to base 2
+};
+
+// AttendArgs are for the rows from firstRow on of a pass. Queries are counted row by row, the heads of a kv head's group
+// together, from that row on.
+struct AttendArgs {
+	const Control *control;
+	const uint8 *queries;                 // of the first row's kv head 0
+	const uint8 *keys, *values;           // of the layer
+	const uint8 *blockKeys, *blockValues; // or 0: rows see the cache up to themselves
+	uint8 *out;                           // [split][row][head][dim], half, or float with an f32 cache
+	Part *parts;                          // [split][row][head]
+	int64 queryBytes;                     // of a kv head
+	int64 headBytes, blockBytes;          // of a head's keys
+	int32 firstRow, rows, passRows;
+	int32 heads, kvHeads, dim;
+	Span ahead;
+};
+
+// Work is what a block does at a time: some queries of a kv head against a split.
+struct Work {
+	int kvHead, split;
+	int firstQuery;     // of the block's
+	int fromRow, toRow; // the rows that are split alike
+	int from, to;       // keys
+	bool block;         // they are the diffusion block's
+	int tiles;
+	const uint8 *keys, *values;
+};
+
+// seen is how many keys of the cache (or the block) a row sees.
+__device__ inline int seen(const AttendArgs &a, const Work &w, int position, int row) {
+	return !a.blockKeys ? position + a.firstRow + row + 1 : w.block ? a.passRows : position;
+}
+
+// find looks for the first work from number item on, in steps of the grid, and returns its number, or -1. A block's share
+// of the numbers then mostly has the same queries.
+__device__ inline int find(const AttendArgs &a, CacheType type, int queriesPerBlock, int position, int item, Work &w) {
+	const int group = a.heads / a.kvHeads;
+	for (;; item += gridDim.x) {
+		int index = item, keys, splits, groups, firstGroup;
+		for (w.fromRow = 0;; w.fromRow = w.toRow) {
+			if (w.fromRow >= a.rows) return -1;
+			if (a.blockKeys) {
+				keys = splitKeys(position);
+				w.toRow = a.rows;
+				splits = ceilDiv(position, keys) + ceilDiv(a.passRows, keys);
+			} else {
+				int first = position + a.firstRow;
+				keys = splitKeys(first + w.fromRow + 1);
+				w.toRow = int(smaller(int64(a.rows), lastSeen(keys) - first));
+				splits = ceilDiv(first + w.toRow, keys);
+			}
+			firstGroup = w.fromRow * group / queriesPerBlock;
+			groups = ceilDiv(w.toRow * group, queriesPerBlock) - firstGroup;
+			if (index < splits * groups * a.kvHeads) break;
+			index -= splits * groups * a.kvHeads;
+		}
+		w.kvHead = index % a.kvHeads;
+		index /= a.kvHeads;
+		w.firstQuery = (firstGroup + index % groups) * queriesPerBlock;
+		w.split = index / groups;
+		int cached = ceilDiv(position, keys);
+		w.block = a.blockKeys && w.split >= cached;
+		w.from = (w.block ? w.split - cached : w.split) * keys;
+		int lastRow = smaller((w.firstQuery + queriesPerBlock - 1) / group, w.toRow - 1);
+		w.to = smaller(w.from + keys, seen(a, w, position, lastRow));
+		w.tiles = ceilDiv(w.to - w.from, tileKeys);
+		if (w.tiles <= 0) continue;
+		int64 at = int64(w.from) * rowBytes(type, a.dim) + w.kvHead * (w.block ? a.blockBytes : a.headBytes);
+		w.keys = (w.block ? a.blockKeys : a.keys) + at;
+		w.values = (w.block ? a.blockValues : a.values) + at;
+		return item;
+	}
+}
+
+// MergeArgs are for the rows from firstRow on of a pass.
+struct MergeArgs {
+	const Control *control;
+	const uint8 *out;
+	const Part *parts;
+	float *dst; // [rows][heads][dim] from the first row on, or 0
+	Acts acts;  // of the pass; at 0: none
+	int32 firstRow, rows, passRows;
+	int32 heads, dim;
+	int32 block;
+};
+
+constexpr int mergeChains = 8;
+
+__device__ inline void load8(const float *p, float (&x)[8]) {
+	for (int i = 0; i < 8; i++) x[i] = p[i];
+}
+__device__ inline void load8(const half *p, float (&x)[8]) {
+	Bytes16 b = *reinterpret_cast<const Bytes16 *>(p);
+	for (int i = 0; i < 8; i++) x[i] = floatOfHalf(half(b.w[i / 2] >> 16 * (i % 2)));
+}
+
+// Sum is the parts of some splits put together: 8 values of a head, and what they are to be divided by.
+struct Sum {
+	float peak, sum, x[8];
+};
+
+__device__ inline void add(Sum &s, float peak, float sum, float weight, const float (&x)[8]) {
+	float top = fmaxf(s.peak, peak), old = exp2f(s.peak - top), now = exp2f(peak - top);
+	s.peak = top;
+	s.sum = fmaf(s.sum, old, now * sum);
+	for (int i = 0; i < 8; i++) s.x[i] = fmaf(s.x[i], old, now * weight * x[i]);
+}
+
+// mergeParts puts 256 values of a row together: warp w the splits w, w+8, ..., then the first warp these sums. dim is a
+// multiple of 8.
+template <class T> __device__ inline void mergeParts(const MergeArgs &a) {
+	__shared__ Sum sums[mergeChains][32];
+	int lane = laneId(), warp = warpId();
+	int width = a.heads * a.dim, groups = ceilDiv(width, actGroup);
+	int row = blockIdx.x / groups, group = blockIdx.x % groups;
+	int at = actGroup * group + 8 * lane;
+	int position = a.control->position, cached = a.block ? position : position + a.firstRow + row + 1;
+	int keys = splitKeys(cached), splits = ceilDiv(cached, keys) + (a.block ? ceilDiv(a.passRows, keys) : 0);
+
+	Sum s = {-infinity()};
+	if (at < width) {
+#pragma unroll 4
+		for (int split = warp; split < splits; split += mergeChains) {
+			int64 first = int64(split) * a.rows + row;
+			Part part = a.parts[first * a.heads + at / a.dim];
+			float x[8];
+			load8(reinterpret_cast<const T *>(a.out) + first * width + at, x);
+			add(s, part.peak, part.sum, part.sum, x);
+		}
+	}
+	sums[warp][lane] = s;
+	__syncthreads();
+	if (warp > 0) return;
+	for (int w = 1; w < smaller(mergeChains, splits); w++) add(s, sums[w][lane].peak, sums[w][lane].sum, 1, sums[w][lane].x);
+	for (int i = 0; i < 8; i++) s.x[i] = at < width ? s.x[i] / s.sum : 0;
+	if (a.dst && at < width) {
+		float *dst = a.dst + int64(row) * width + at;
+		for (int i = 0; i < 8; i++) dst[i] = s.x[i];
+	}
+	if (a.acts.at) storeActs(a.acts, a.firstRow + row, group, s.x);
+}
+
+extern "C" __global__ void __launch_bounds__(32 * mergeChains) merge(MergeArgs a) { mergeParts<half>(a); }
+extern "C" __global__ void __launch_bounds__(32 * mergeChains) merge_f32(MergeArgs a) { mergeParts<float>(a); }

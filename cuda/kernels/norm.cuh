@@ -1,0 +1,78 @@
+#pragma once
+#include "act.cuh"
+
+// Values 8l to 8l+7 of a group of 256 are lane l's, as storeActs wants them. width is a multiple of 8 or the rest is read
+// value by value.
+__device__ inline void loadGroup(const float *row, int group, int width, float (&x)[8]) {
+	int at = actGroup * group + 8 * laneId();
+	for (int i = 0; i < 8; i++) x[i] = 0;
+	if (at + 8 <= width && width % 4 == 0) {
+		for (int h = 0; h < 2; h++) {
+			Bytes16 b = *reinterpret_cast<const Bytes16 *>(row + at + 4 * h);
+			for (int i = 0; i < 4; i++) x[4 * h + i] = floatOf(b.w[i]);
+		}
+	} else {
+		for (int i = 0; i < 8 && at + i < width; i++) x[i] = row[at + i];
+	}
+}
+
+__device__ inline void storeGroup(float *row, int group, int width, const float (&x)[8]) {
+	int at = actGroup * group + 8 * laneId();
+	if (at + 8 <= width && width % 4 == 0) {
+		for (int h = 0; h < 2; h++) {
+			Bytes16 b;
+			for (int i = 0; i < 4; i++) b.w[i] = bitsOf(x[4 * h + i]);
+			*reinterpret_cast<Bytes16 *>(row + at + 4 * h) = b;
+		}
+	} else {
+		for (int i = 0; i < 8 && at + i < width; i++) row[at + i] = x[i];
+	}
+}
+
+// blockSum adds up a value of every thread, in one order for a given number of threads.
+__device__ inline float blockSum(float v) {
+	__shared__ float sums[32];
+	for (int m = 16; m > 0; m /= 2) v += shuffleXor(v, m);
+	if (laneId() == 0) sums[warpId()] = v;
+	__syncthreads();
+	v = 0;
+	for (int i = 0; i < int(blockDim.x) / 32; i++) v += sums[i];
+	return v;
+}
+
+constexpr int normThreads = 512;
+
+struct NormArgs {
+	const float *src; // [rows][width]
+	const float *w;   // [width]
+	float *dst;       // as src, or 0
+	Acts acts;        // at 0: none
+	int32 rows, width;
+	float eps;
+	int32 pad;
+	Span ahead;
+};
+
+// A block norms a row: x * (1/sqrt(mean of squares + eps)) * w. The blocks beyond the rows prefetch.
+extern "C" __global__ void __launch_bounds__(normThreads) norm(NormArgs a) {
+	int row = blockIdx.x, warps = blockDim.x / 32, groups = ceilDiv(a.width, actGroup);
+	if (row >= a.rows) {
+		prefetchSpan(a.ahead, row - a.rows, gridDim.x - a.rows);
+		return;
+	}
+	const float *src = a.src + int64(row) * a.width;
+	float sum = 0, x[8], w[8];
+	for (int group = warpId(); group < groups; group += warps) {
+		loadGroup(src, group, a.width, x);
+		for (int i = 0; i < 8; i++) sum = fmaf(x[i], x[i], sum);
+	}
+	float mean = blockSum(sum) / a.width;
+	float s = float(1 / sqrt(double(mean + a.eps)));
+	for (int group = warpId(); group < groups; group += warps) {
+		loadGroup(src, group, a.width, x); // from L1, mostly
+		loadGroup(a.w, group, a.width, w);
+		for (int i = 0; i < 8; i++) x[i] = x[i] * s * w[i];
+		if (a.dst) storeGroup(a.dst + int64(row) * a.width, group, a.width, x);
+		if (a.acts.at) storeActs(a.acts, row, group, x);
+	}
+}
