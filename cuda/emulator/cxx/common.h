@@ -27,8 +27,7 @@ inline uint32 permute(uint32 a, uint32 b, uint32 selector) { return __byte_perm(
 inline float exp2Fast(float x) { return x < -126 ? 0 : exp2f(x); }
 inline float log2Fast(float x) { return log2f(x); }
 
-inline Bytes16 loadOnce(const Bytes16 *p) { return *p; }
-inline Bytes8 loadOnce(const Bytes8 *p) { return *p; }
+template <class T> inline T loadOnce(const T *p) { return *p; }
 inline void prefetch(const void *) {}
 
 inline void barrierWait(int id, int threads) { emulator::barrier(id, threads, true); }

@@ -17,6 +17,7 @@
 #ifndef __launch_bounds__
 #define __launch_bounds__(...)
 #endif
+#define __grid_constant__
 #define __align__(n) alignas(n)
 #define __constant__ static const
 #define __shared__ static thread_local // a worker runs one block at a time; the core fills thread storage with poison
