@@ -10,6 +10,7 @@ import (
 
 var (
 	alignForm      = regexp.MustCompile(`\balignas\s*\([^)]*\)|\b(?:const|volatile|__restrict__|struct)\b`)
+	structForm     = regexp.MustCompile(`\bstruct\s+(?:alignas\s*\([^)]*\)\s*)?$`)
 	declaratorForm = regexp.MustCompile(`^\s*([\w:\s]*?)\s*(\**)\s*(\w+)\s*(\[.*\])?\s*$`)
 )
 
@@ -54,12 +55,16 @@ func leaves(text, name, path string) ([]string, error) {
 
 // structBody is what stands between the braces of a struct.
 func structBody(text, name string) (string, bool) {
-	at := regexp.MustCompile(`\bstruct\s+(?:alignas\s*\([^)]*\)\s*)?` + regexp.QuoteMeta(name) + `\s*\{`).FindStringIndex(text)
-	if at == nil {
-		return "", false
+	for {
+		before, after, ok := strings.Cut(text, name)
+		if !ok {
+			return "", false
+		}
+		if body, opens := strings.CutPrefix(strings.TrimLeft(after, " \n"), "{"); opens && structForm.MatchString(before[max(0, len(before)-100):]) {
+			return body[:closing(body)], true
+		}
+		text = after
 	}
-	body := text[at[1]:]
-	return body[:closing(body)], true
 }
 
 // closing is the place of the brace that closes one opened before text.

@@ -69,21 +69,21 @@ template <class A, int words> void integer_product(void *const *operands, uint32
 void half_product(void *const *operands, uint32 mask) {
 	whole_warp("mma", mask);
 	uint32 a[16][8], b[8][8];
-	float d[16][8];
+	float d[16][8], row[16][16], column[16][8];
 	gather(operands, a, b, d);
-	double column[16][8];
-	for (int n = 0; n < 8; n++)
-		for (int k = 0; k < 16; k++)
+	for (int k = 0; k < 16; k++) {
+		for (int m = 0; m < 16; m++)
+			row[m][k] = floatOfHalf(a[m][k / 2] >> k % 2 * 16);
+		for (int n = 0; n < 8; n++)
 			column[k][n] = floatOfHalf(b[n][k / 2] >> k % 2 * 16);
+	}
 	for (int m = 0; m < 16; m++) {
 		double sum[8];
 		for (int n = 0; n < 8; n++)
 			sum[n] = d[m][n];
-		for (int k = 0; k < 16; k++) {
-			double x = floatOfHalf(a[m][k / 2] >> k % 2 * 16);
+		for (int k = 0; k < 16; k++)
 			for (int n = 0; n < 8; n++)
-				sum[n] += x * column[k][n];
-		}
+				sum[n] += double(row[m][k]) * column[k][n];
 		for (int n = 0; n < 8; n++)
 			d[m][n] = static_cast<float>(sum[n]);
 	}

@@ -149,7 +149,7 @@ void collective(const char *what, uint32_t mask, void *operands, void (*run)(voi
 	mask &= warp.exists;
 
 	unsigned i = 0;
-	while (i < warp.groups && !(warp.group[i].mask == mask && !strcmp(warp.group[i].what, what)))
+	while (i < warp.groups && !(warp.group[i].mask == mask && (warp.group[i].what == what || !strcmp(warp.group[i].what, what))))
 		i++;
 	Group &g = warp.group[i];
 	if (i == warp.groups) {
