@@ -140,6 +140,11 @@ __device__ inline Bytes8 loadOnce(const Bytes8 *p) {
 	asm volatile("ld.global.nc.L1::no_allocate.v2.u32 {%0, %1}, [%2];" : "=r"(v.w[0]), "=r"(v.w[1]) : "l"(p));
 	return v;
 }
+__device__ inline uint32 loadOnce(const uint32 *p) {
+	uint32 v;
+	asm volatile("ld.global.nc.L1::no_allocate.u32 %0, [%1];" : "=r"(v) : "l"(p));
+	return v;
+}
 
 // Barriers for a part of a block, `threads` of whole warps: 16 with the one of __syncthreads, which is number 0. The
 // threads that arrive do not wait for those that wait; what they wrote before is seen by those.

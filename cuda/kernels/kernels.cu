@@ -6,3 +6,4 @@
 #include "norm.cuh"
 #include "attendfloat.cuh"
 #include "attendtile.cuh"
+#include "matmul.cuh"
