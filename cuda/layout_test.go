@@ -38,6 +38,20 @@ var parameters = map[string]any{
 	"attend_q8_128_1":  attendArgs{},
 	"attend_q8_128_2":  attendArgs{},
 	"quantize":         quantizeArgs{},
+
+	"products32x8":   productsArgs{},
+	"products32x16":  productsArgs{},
+	"products256x8":  productsArgs{},
+	"products256x16": productsArgs{},
+	"early32x8":      productsArgs{},
+	"early32x16":     productsArgs{},
+	"early256x8":     productsArgs{},
+	"early256x16":    productsArgs{},
+	"prompt32":       productsArgs{},
+	"prompt256":      productsArgs{},
+	"floats1":        floatArgs{},
+	"floats8":        floatArgs{},
+	"embed":          embedArgs{},
 }
 
 // TestLayout holds the parameters of the kernels equal in Go and C++: names, offsets and sizes of all fields.

@@ -7,3 +7,6 @@
 #include "attendfloat.cuh"
 #include "attendtile.cuh"
 #include "matmul.cuh"
+#include "prompt.cuh"
+#include "float.cuh"
+#include "embed.cuh"

@@ -20,7 +20,7 @@
 struct Product {
 	const uint8 *weights;
 	float *dst; // [rows of activations][stride]
-	int32 type, rows, stride;
+	int32 format, rows, stride; // a Type
 	int32 end; // of its tiles, counted through the list
 };
 
@@ -30,7 +30,7 @@ struct ProductsArgs {
 	int32 count;
 	int32 add;    // to dst
 	int32 passes; // over the columns, 8 * tiles each
-	int32 pad;
+	int32 ahead;  // steps that weights are fetched to the L2 cache before they are loaded
 };
 
 // Item is a warp's step: of which tile and product.
@@ -65,6 +65,8 @@ template <int tiles> struct Columns {
 	__device__ const float *scales(int n, int at) const { return reinterpret_cast<const float *>(record[n] + at); }
 };
 
+constexpr int sector = 32; // bytes that the L2 cache is filled by
+
 // Form 32: a step is half a unit, 4 blocks of 32 values.
 struct Step32 {
 	static constexpr int values = 128;
@@ -80,8 +82,16 @@ struct Step32 {
 	// load starts to load step `step` of a tile whose row of units has `units`.
 	__device__ void load(const Product &p, int tile, int step, int units) {
 		const int64 unit = int64(tile) * units + step / perUnit;
-		if (p.type == typeQ8_0) loadAs<Q8_0>(p.weights + unit * Q8_0::unit, step % perUnit);
+		if (p.format == typeQ8_0) loadAs<Q8_0>(p.weights + unit * Q8_0::unit, step % perUnit);
 		else loadAs<Q4_0>(p.weights + unit * Q4_0::unit, step % perUnit);
+	}
+
+	__device__ static void fetch(const Product &p, int tile, int step, int units) {
+		const bool large = p.format == typeQ8_0;
+		const int chunk = large ? Q8_0::chunk : Q4_0::chunk, part = step % perUnit;
+		const uint8 *unit = p.weights + (int64(tile) * units + step / perUnit) * (large ? Q8_0::unit : Q4_0::unit);
+		for (int at = sector * laneId(); at < 2 * chunk; at += 32 * sector) prefetch(unit + 2 * part * chunk + at);
+		if (laneId() < 4) prefetch(unit + 4 * chunk + 128 * part + sector * laneId());
 	}
 
 	// What a step adds to the chain.
@@ -142,9 +152,15 @@ struct Step256 {
 	}
 	__device__ void load(const Product &p, int tile, int step, int units) {
 		const int64 unit = int64(tile) * units + step;
-		if (p.type == typeQ4_K) loadAs<Q4_K>(p.weights + unit * Q4_K::unit);
-		else if (p.type == typeQ5_K) loadAs<Q5_K>(p.weights + unit * Q5_K::unit);
+		if (p.format == typeQ4_K) loadAs<Q4_K>(p.weights + unit * Q4_K::unit);
+		else if (p.format == typeQ5_K) loadAs<Q5_K>(p.weights + unit * Q5_K::unit);
 		else loadAs<Q6_K>(p.weights + unit * Q6_K::unit);
+	}
+
+	__device__ static void fetch(const Product &p, int tile, int step, int units) {
+		const int bytes = p.format == typeQ4_K ? Q4_K::unit : p.format == typeQ5_K ? Q5_K::unit : Q6_K::unit;
+		const uint8 *unit = p.weights + (int64(tile) * units + step) * bytes;
+		for (int at = sector * laneId(); at < bytes; at += 32 * sector) prefetch(unit + at);
 	}
 
 	template <int tiles> struct Terms {
@@ -266,8 +282,18 @@ template <class Step, int tiles, bool early> __device__ inline void fewRows(cons
 	next.settle(a, steps, total);
 	Step step;
 	if (next.tile < total) step.load(a.list[next.product], next.tileOfProduct(a), next.step, units);
+	// Weights travel to the L2 cache a.ahead steps before they are loaded.
+	Item far = next;
+	auto fetch = [&] {
+		far.step += warps;
+		far.settle(a, steps, total);
+		if (far.tile < total) Step::fetch(a.list[far.product], far.tileOfProduct(a), far.step, units);
+	};
+	for (int i = 0; i < a.ahead; i++) fetch();
+
 	bool first = warp == 0;
 	while (next.tile < total) {
+		if (a.ahead > 0) fetch();
 		const Item item = next;
 		Step ahead;
 		next.step += warps;
@@ -278,7 +304,7 @@ template <class Step, int tiles, bool early> __device__ inline void fewRows(cons
 		const bool ends = item.step == steps - 1, last = ends && item.tile + int(gridDim.x) >= total;
 		for (int pass = 0; pass < a.passes; pass++) {
 			typename Step::template Terms<tiles> terms;
-			step.multiply(terms, p.type, Columns<tiles>(a.acts, pass, item.step * Step::values / unitValues), item.step);
+			step.multiply(terms, p.format, Columns<tiles>(a.acts, pass, item.step * Step::values / unitValues), item.step);
 			if (!early && pass == a.passes - 1 && next.tile < total)
 				step.load(a.list[next.product], next.tileOfProduct(a), next.step, units);
 
@@ -319,11 +345,11 @@ template <class Step, int tiles, bool early> __device__ inline void fewRows(cons
 
 #define PRODUCTS(name, Step, tiles, early) \
 	extern "C" __global__ void __launch_bounds__(512) name(const __grid_constant__ ProductsArgs a) { fewRows<Step, tiles, early>(a); }
-PRODUCTS(products32x8, Step32, 1, true)
-PRODUCTS(products32x16, Step32, 2, true)
-PRODUCTS(products256x8, Step256, 1, true)
-PRODUCTS(products256x16, Step256, 2, true)
-PRODUCTS(late32x8, Step32, 1, false)
-PRODUCTS(late32x16, Step32, 2, false)
-PRODUCTS(late256x8, Step256, 1, false)
-PRODUCTS(late256x16, Step256, 2, false)
+PRODUCTS(products32x8, Step32, 1, false)
+PRODUCTS(products32x16, Step32, 2, false)
+PRODUCTS(products256x8, Step256, 1, false)
+PRODUCTS(products256x16, Step256, 2, false)
+PRODUCTS(early32x8, Step32, 1, true)
+PRODUCTS(early32x16, Step32, 2, true)
+PRODUCTS(early256x8, Step256, 1, true)
+PRODUCTS(early256x16, Step256, 2, true)

@@ -14,6 +14,7 @@
 #define __host__
 #define __forceinline__ inline
 #define __noinline__ __attribute__((noinline))
+#define __grid_constant__
 #ifndef __launch_bounds__
 #define __launch_bounds__(...)
 #endif

@@ -1,0 +1,165 @@
+package cuda
+
+import (
+	"fmt"
+
+	"orthrus/gguf"
+)
+
+// weight is a matrix on the device, packed by packTiles.
+type weight struct {
+	t          gguf.Type
+	rows, cols int
+	at         pointer
+}
+
+// span is all of the weight's memory.
+func (w *weight) span() span { return span{w.at, packedBytes(w.t, w.rows, w.cols)} }
+
+// input is what products multiply: rows of acts for quantized weights, of floats for others.
+type input struct {
+	floats matrix
+	acts   acts
+}
+
+// product is a weight to multiply by, and where the result goes.
+type product struct {
+	w   *weight
+	dst matrix
+}
+
+// maxProducts is the number of products of one launch.
+const maxProducts = 4
+
+// productArgs is struct Product.
+type productArgs struct {
+	weights, dst              pointer
+	format, rows, stride, end int32
+}
+
+// productsArgs is struct ProductsArgs.
+type productsArgs struct {
+	acts   actsArgs
+	list   [maxProducts]productArgs
+	count  int32
+	add    int32
+	passes int32
+	ahead  int32
+}
+
+// products sets every product's dst to in times its weight transposed, or adds to dst. The weights are all of float types, or
+// all of the form of in.acts. The results have the bits of quant.MatMul, whatever the rows beside them.
+func products(d device, in input, add bool, list []product) error {
+	for len(list) > 0 {
+		some := list[:min(len(list), maxProducts)]
+		list = list[len(some):]
+		if err := launchProducts(d, in, add, some); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func launchProducts(d device, in input, add bool, list []product) error {
+	for _, p := range list {
+		k, rows, form := in.floats.cols, in.floats.rows, floats
+		if in.acts.at != 0 {
+			k, rows, form = in.acts.k, in.acts.rows, in.acts.form
+		}
+		if p.w.cols != k || p.dst.rows != rows || p.dst.cols < p.w.rows || formOf(p.w.t) != form {
+			return fmt.Errorf("cuda: a %d x %d matrix of %v does not multiply %d x %d activations of form %d into %d x %d",
+				p.w.rows, p.w.cols, p.w.t, rows, k, form, p.dst.rows, p.dst.cols)
+		}
+	}
+	if in.acts.at == 0 {
+		return floatProducts(d, in.floats, add, list)
+	}
+	if in.acts.rows <= fewRows {
+		return fewProducts(d, in.acts, add, list, fewShapeOf(in.acts.rows))
+	}
+	return manyProducts(d, in.acts, add, list)
+}
+
+// fill lists products for a kernel. countOf is the number of pieces of so many rows that the kernel counts in; fill returns
+// that of all products.
+func fill(to *[maxProducts]productArgs, count *int32, list []product, countOf func(rows int) int) (total int) {
+	*count = int32(len(list))
+	for i, p := range list {
+		total += countOf(p.w.rows)
+		to[i] = productArgs{p.w.at, p.dst.at, int32(p.w.t), int32(p.w.rows), int32(p.dst.cols), int32(total)}
+	}
+	return total
+}
+
+func flag(v bool) int32 {
+	if v {
+		return 1
+	}
+	return 0
+}
+
+// fewRows is the most rows of activations that kernels/matmul.cuh multiplies by.
+const fewRows = 64
+
+// fewShape is how a product of few rows is divided.
+type fewShape struct {
+	tiles  int // of 8 columns that a warp computes in a pass
+	passes int
+	warps  int // of a block
+	blocks int // on a multiprocessor
+	ahead  int // steps that weights are fetched to the L2 cache before they are loaded
+	early  bool
+}
+
+func fewShapeOf(rows int) fewShape {
+	s := fewShape{tiles: 1, passes: 1, warps: 8, blocks: 2, ahead: 1}
+	if rows > actRows {
+		s.tiles, s.passes = 2, ceil(rows, 2*actRows)
+	}
+	if s.passes > 2 {
+		s.warps, s.blocks = 4, 4
+	}
+	return s
+}
+
+func fewProducts(d device, a acts, add bool, list []product, s fewShape) error {
+	args := productsArgs{acts: a.args(), add: flag(add), passes: int32(s.passes), ahead: int32(s.ahead)}
+	total := fill(&args.list, &args.count, list, tiles)
+	name := "products"
+	if s.early {
+		name = "early"
+	}
+	values := 32
+	if a.form == form256 {
+		values = 256
+	}
+	name = fmt.Sprintf("%s%dx%d", name, values, s.tiles*actRows)
+	grid := min(total, s.blocks*d.properties().multiprocessors)
+	const tileBytes = 16 * 8 * 4
+	return launch(d, name, [3]int{grid, 1, 1}, 32*s.warps, s.passes*s.warps*s.tiles*tileBytes, &args)
+}
+
+// manyProducts multiplies by more than fewRows rows. Of a block's warps, 4 stand beside each other over columns and the others
+// below; each computes 4 x 4 tiles of 16 x 8.
+func manyProducts(d device, a acts, add bool, list []product) error {
+	const across, warpTiles = 4, 4
+	columns := ceil(a.rows, actRows*warpTiles*across)
+	down := 2
+	blocks := func(down int) (n int) {
+		for _, p := range list {
+			n += ceil(tiles(p.w.rows), warpTiles*down) * columns
+		}
+		return n
+	}
+	if blocks(down) < 2*d.properties().multiprocessors {
+		down = 1
+	}
+	args := productsArgs{acts: a.args(), add: flag(add)}
+	total := fill(&args.list, &args.count, list, func(rows int) int { return ceil(tiles(rows), warpTiles*down) })
+	warps := across * down
+	if a.form == form32 {
+		return launch(d, "prompt32", [3]int{total * columns, 1, 1}, 32*warps, 0, &args)
+	}
+	const warpBytes = warpTiles * warpTiles * 16 * 8 * 4 // the chain
+	return launch(d, "prompt256", [3]int{total * columns, 1, 1}, 32*warps, warps*warpBytes, &args)
+}
