@@ -1,4 +1,4 @@
-//go:build emulator && linux
+//go:build (emulator && linux) || gpu
 
 package cuda
 
@@ -71,7 +71,7 @@ func TestProducts(t *testing.T) {
 		for _, size := range sizes {
 			w := randomWeights(rng, typ, size.rows, size.cols)
 			for _, n := range []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 17, 31, 32, 33, 64, 65, 130} {
-				d := newEmulator(t)
+				d := testDevice(t)
 				x := randomRows(rng, n, size.cols)
 				in := input{floats: matrix{put(t, d, x), n, size.cols}}
 				if form := formOf(typ); form != floats {
@@ -99,7 +99,7 @@ func TestEmbed(t *testing.T) {
 		w := randomWeights(rng, typ, rows, cols)
 		want := make([]float32, rows*cols)
 		quant.Dequantize(typ, want, w)
-		d := newEmulator(t)
+		d := testDevice(t)
 		tokens := make([]int32, rows)
 		for i, v := range rng.Perm(rows) {
 			tokens[i] = int32(v)
