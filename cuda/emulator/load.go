@@ -25,12 +25,12 @@ func Load(folder, kernels string) (*emulator.Machine, error) {
 	if err := emulator.Touch(filepath.Join(folder, "cxx/*"), filepath.Join(filepath.Dir(kernels), "*")); err != nil {
 		return nil, err
 	}
-	c, err := emulator.NewCompiler()
+	c, err := emulator.NewCompiler("clang++", "g++")
 	if err != nil {
 		return nil, err
 	}
 	// The declaration of a kernel stays as it is.
-	text, err := c.Preprocess(kernels, "-DEMULATOR", "-D__global__=__global__", "-D__launch_bounds__(...)=__launch_bounds__(__VA_ARGS__)")
+	text, err := c.Preprocess(kernels, "-P", "-DEMULATOR", "-D__global__=__global__", "-D__launch_bounds__(...)=__launch_bounds__(__VA_ARGS__)")
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func table(path, text string) ([]byte, error) {
 		if bound == "" {
 			bound = "0"
 		}
-		fields, err := leaves(text, args, "")
+		fields, err := emulator.Leaves(text, args, "")
 		if err != nil {
 			return nil, err
 		}

@@ -6,35 +6,39 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"embed"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 )
 
 //go:embed cxx
 var core embed.FS
 
-// A Compiler turns C++ into a library, by the first of $CXX, clang++ and g++ that there is. What it made it keeps in a
-// folder of the system's temporary folder, by the hash of what it was made of.
+// A Compiler turns C++ into a library. What it made it keeps in a folder of the system's temporary folder, by the hash of
+// what it was made of.
 type Compiler struct {
+	Flags []string // for the kernels
+
 	path    string
 	version []byte
 	cache   string
 }
 
-func NewCompiler() (*Compiler, error) {
+// NewCompiler takes the first that there is: $CXX, or one of the names.
+func NewCompiler(names ...string) (*Compiler, error) {
 	c := &Compiler{cache: filepath.Join(os.TempDir(), fmt.Sprintf("orthrus-emulator-%d", os.Getuid()))}
-	for _, name := range []string{os.Getenv("CXX"), "clang++", "g++"} {
+	for _, name := range append([]string{os.Getenv("CXX")}, names...) {
 		if path, err := exec.LookPath(name); name != "" && err == nil {
 			c.path = path
 			break
 		}
 	}
 	if c.path == "" {
-		return nil, errors.New("no C++ compiler: install clang or g++, or name one in CXX")
+		return nil, fmt.Errorf("no C++ compiler: install one of %s, or name one in CXX", strings.Join(names, ", "))
 	}
 	var err error
 	if c.version, err = c.run("--version"); err != nil {
@@ -61,7 +65,24 @@ func Touch(patterns ...string) error {
 
 // Preprocess gives the text of a source file after its macros and includes.
 func (c *Compiler) Preprocess(source string, flags ...string) ([]byte, error) {
-	return c.run(append([]string{"-E", "-P", "-std=c++17", "-xc++", source}, flags...)...)
+	return c.run(append([]string{"-E", "-std=c++17", "-xc++", source}, flags...)...)
+}
+
+// Check compiles a text for the errors that there are in it.
+func (c *Compiler) Check(text []byte, flags ...string) error {
+	f, err := os.CreateTemp("", "*.cc")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	if _, err := f.Write(text); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	_, err = c.run(append([]string{"-fsyntax-only", "-std=c++17", "-xc++", f.Name()}, flags...)...)
+	return err
 }
 
 // build compiles source files, the table of kernels, and the core, and links them.
@@ -90,15 +111,17 @@ func (c *Compiler) build(sources []string, table []byte) (string, error) {
 	} else {
 		flags = append(flags, "-march=native")
 	}
+	flags = slices.Clip(flags)
 	var objects []string
 	all := sha256.New()
 	for _, source := range sources {
-		flags := flags
+		flags := append(flags, "-DEMULATOR")
 		if source == generated {
 			// What these call is in cxx/shadow.cc and cxx/undefined.cc.
-			flags = append(flags[:len(flags):len(flags)], "-fsanitize=thread,alignment,bounds,shift-exponent,integer-divide-by-zero,float-cast-overflow")
+			flags = append(flags, "-fsanitize=thread,alignment,bounds,shift-exponent,integer-divide-by-zero,float-cast-overflow")
+			flags = append(flags, c.Flags...)
 		}
-		text, err := c.Preprocess(source, append(flags, "-DEMULATOR")...)
+		text, err := c.Preprocess(source, append(flags, "-P")...)
 		if err != nil {
 			return "", err
 		}
@@ -106,7 +129,7 @@ func (c *Compiler) build(sources []string, table []byte) (string, error) {
 		object := filepath.Join(c.cache, fmt.Sprintf("%x.o", sum[:12]))
 		all.Write(sum[:])
 		objects = append(objects, object)
-		if err := c.make(object, append([]string{"-std=c++17", "-c", "-DEMULATOR", "-xc++", source}, flags...)); err != nil {
+		if err := c.make(object, append([]string{"-std=c++17", "-c", "-xc++", source}, flags...)); err != nil {
 			return "", err
 		}
 	}

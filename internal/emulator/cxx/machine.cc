@@ -20,7 +20,7 @@ static uint64_t round; // counts launches
 static unsigned workers, busy;
 static Worker crew[max_workers]; // inside of the library, where kernels may read
 
-constexpr size_t max_args = 4096; // of CUDA
+constexpr size_t max_args = 4096 + 256; // CUDA's, and as much with a list of buffers
 constexpr auto patience = std::chrono::seconds(60); // for a block; a whole pass takes less than one
 
 static std::string place(const Worker &w, const Thread *t) {

@@ -14,9 +14,9 @@ var (
 	declaratorForm = regexp.MustCompile(`^\s*([\w:\s]*?)\s*(\**)\s*(\w+)\s*(\[.*\])?\s*$`)
 )
 
-// leaves lists the fields of a struct of preprocessed C++ that have no fields themselves, by their path. An array is one
+// Leaves lists the fields of a struct of preprocessed C++ that have no fields themselves, by their path. An array is one
 // field; one of structs is followed by the fields of its first element.
-func leaves(text, name, path string) ([]string, error) {
+func Leaves(text, name, path string) ([]string, error) {
 	body, ok := structBody(text, name)
 	if !ok {
 		return nil, fmt.Errorf("struct %s is not there", name)
@@ -42,7 +42,7 @@ func leaves(text, name, path string) ([]string, error) {
 				if m[4] != "" {
 					field += "[0]"
 				}
-				inner, err := leaves(text, of, field+".")
+				inner, err := Leaves(text, of, field+".")
 				if err != nil {
 					return nil, err
 				}

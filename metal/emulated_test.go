@@ -1,0 +1,191 @@
+//go:build emulator && linux
+
+package metal
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+	"unsafe"
+
+	"orthrus/internal/emulator"
+	metalemulator "orthrus/metal/emulator"
+)
+
+// emulated is a device of the emulator.
+type emulated struct {
+	machine *emulator.Machine
+	random  *rand.Rand
+	// late: work runs when it is waited for, else when it is queued. A device does it at any time between.
+	late bool
+	// twice: every dispatch runs twice, in other orders and on other poison, and has to write the same.
+	twice bool
+	props properties
+}
+
+var loadKernels = sync.OnceValues(func() (*emulator.Machine, error) {
+	return metalemulator.Load("emulator", kernelSource())
+})
+
+// newEmulated gives a device with nothing on it.
+func newEmulated(t testing.TB, seed uint64) *emulated {
+	t.Helper()
+	m, err := loadKernels()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &emulated{machine: m, random: rand.New(rand.NewPCG(seed, 0)), props: properties{
+		name: "emulator", family: 7, memory: 4 << 30, maxBuffer: 2 << 30, shared: 32 << 10,
+	}}
+}
+
+func (e *emulated) properties() properties { return e.props }
+
+func (e *emulated) close() error { return nil }
+
+// emulatedBuffer is memory of the emulator.
+type emulatedBuffer struct {
+	machine *emulator.Machine
+	at      uintptr
+	n       int
+	wrapped bool
+}
+
+func (b *emulatedBuffer) bytes() []byte { return emulator.Bytes(b.at, b.n) }
+
+func (b *emulatedBuffer) release() {
+	if err := b.machine.Release(b.at); err != nil {
+		panic(err)
+	}
+}
+
+func (e *emulated) alloc(bytes int64) (buffer, error) {
+	if bytes <= 0 || bytes > e.props.maxBuffer {
+		return nil, fmt.Errorf("emulator: buffer of %d bytes, of at most %d", bytes, e.props.maxBuffer)
+	}
+	at, err := e.machine.Allocate(bytes)
+	return &emulatedBuffer{machine: e.machine, at: at, n: int(bytes)}, err
+}
+
+// wrap copies, so that the emulator sees what goes beyond.
+func (e *emulated) wrap(mem []byte) (buffer, error) {
+	if len(mem) == 0 || uintptr(unsafe.Pointer(&mem[0]))%uintptr(os.Getpagesize()) != 0 {
+		return nil, errors.New("emulator: wrapped memory does not begin at a page")
+	}
+	b, err := e.alloc(int64(len(mem)))
+	if err == nil {
+		copy(b.bytes(), mem)
+		b.(*emulatedBuffer).wrapped = true
+	}
+	return b, err
+}
+
+type emulatedPipeline string
+
+func (emulatedPipeline) threads() int { return 1024 }
+
+func (e *emulated) pipeline(kernel string) (pipeline, error) {
+	if _, ok := e.machine.Kernels[kernel]; !ok {
+		return nil, fmt.Errorf("emulator: no kernel %s", kernel)
+	}
+	return emulatedPipeline(kernel), nil
+}
+
+type emulatedQueue struct {
+	*emulated
+	waiting []dispatch
+	err     error
+}
+
+func (e *emulated) queue() (queue, error) { return &emulatedQueue{emulated: e}, nil }
+
+func (q *emulatedQueue) close() {}
+
+func (q *emulatedQueue) run(list []dispatch) error {
+	q.waiting = append(q.waiting, list...)
+	if q.late {
+		return nil
+	}
+	return q.wait()
+}
+
+func (q *emulatedQueue) wait() error {
+	for len(q.waiting) > 0 && q.err == nil {
+		n := 1
+		for n < len(q.waiting) && q.waiting[n].beside {
+			n++
+		}
+		together := slices.Clone(q.waiting[:n])
+		q.waiting = q.waiting[n:]
+		q.random.Shuffle(n, func(i, j int) { together[i], together[j] = together[j], together[i] })
+		for _, d := range together {
+			if q.err = q.dispatch(d); q.err != nil {
+				break
+			}
+		}
+	}
+	return q.err
+}
+
+// dispatch runs a kernel, twice if that is asked for.
+func (q *emulatedQueue) dispatch(d dispatch) error {
+	if d.shared > q.props.shared {
+		return fmt.Errorf("emulator: %s: %d bytes of threadgroup memory, of at most %d", d.pipeline, d.shared, q.props.shared)
+	}
+	if !q.twice {
+		return q.launch(d)
+	}
+	before := q.contents(d)
+	if err := q.launch(d); err != nil {
+		return err
+	}
+	after := q.contents(d)
+	for i, b := range d.buffers {
+		if before[i] != nil {
+			copy(b.buffer.bytes(), before[i])
+		}
+	}
+	if err := q.launch(d); err != nil {
+		return err
+	}
+	for i, b := range d.buffers {
+		if after[i] == nil {
+			continue
+		}
+		if bytes := b.buffer.bytes(); !slices.Equal(bytes, after[i]) {
+			at := 0
+			for bytes[at] == after[i][at] {
+				at++
+			}
+			return fmt.Errorf("emulator: %s: byte %d of the buffer at %d depends on the order of threads or on memory that nobody wrote", d.pipeline, at, i+1)
+		}
+	}
+	return nil
+}
+
+// contents are copies of the buffers that a dispatch may write; nil for the others.
+func (q *emulatedQueue) contents(d dispatch) [][]byte {
+	list := make([][]byte, len(d.buffers))
+	for i, b := range d.buffers {
+		if !b.buffer.(*emulatedBuffer).wrapped {
+			list[i] = slices.Clone(b.buffer.bytes())
+		}
+	}
+	return list
+}
+
+func (q *emulatedQueue) launch(d dispatch) error {
+	addresses := make([]uintptr, len(d.buffers))
+	for i, b := range d.buffers {
+		mine := b.buffer.(*emulatedBuffer)
+		if b.offset < 0 || b.offset >= int64(mine.n) {
+			return fmt.Errorf("emulator: %s: offset %d in buffer %d, of %d bytes", d.pipeline, b.offset, i+1, mine.n)
+		}
+		addresses[i] = mine.at + uintptr(b.offset)
+	}
+	return metalemulator.Launch(q.machine, string(d.pipeline.(emulatedPipeline)), d.groups, d.threads, d.shared, d.args, addresses, q.random.Uint64())
+}
