@@ -22,7 +22,7 @@ type emulated struct {
 	random  *rand.Rand
 	// late: work runs when it is waited for, else when it is queued. A device does it at any time between.
 	late bool
-	// twice: every dispatch runs twice, in other orders and on other poison, and has to write the same.
+	// twice: every dispatch runs twice, in other orders, and has to write the same.
 	twice bool
 	props properties
 }
@@ -161,7 +161,7 @@ func (q *emulatedQueue) dispatch(d dispatch) error {
 			for bytes[at] == after[i][at] {
 				at++
 			}
-			return fmt.Errorf("emulator: %s: byte %d of the buffer at %d depends on the order of threads or on memory that nobody wrote", d.pipeline, at, i+1)
+			return fmt.Errorf("emulator: %s: byte %d of the buffer at %d depends on the order of threads or of sums", d.pipeline, at, i+1)
 		}
 	}
 	return nil

@@ -140,7 +140,7 @@ inline void __threadfence_system() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
 namespace emulated {
 // An atomic operation tells others something, or looks at what they do: so let them.
-template <class T, class F> __attribute__((noinline, no_sanitize("thread"))) T update(T *p, F f) {
+template <class T, class F> UNCHECKED T update(T *p, F f) {
 	emulator::access(p, sizeof *p, sizeof *p, emulator::writes);
 	emulator::yield();
 	T old = __atomic_load_n(p, __ATOMIC_SEQ_CST);

@@ -85,6 +85,13 @@ uint32_t random();
 enum Access { reads, writes, begins };
 void access(const void *p, size_t bytes, size_t alignment, Access kind, const void *code = nullptr);
 
+// A function whose accesses the compiler does not check.
+#ifdef __clang__
+#define UNCHECKED __attribute__((noinline, disable_sanitizer_instrumentation))
+#else
+#define UNCHECKED __attribute__((noinline, no_sanitize("thread")))
+#endif
+
 // is_shared tells whether p lies in the block's shared memory.
 bool is_shared(const void *p);
 

@@ -10,7 +10,7 @@ template <class T> struct atomic {
 };
 
 // An atomic operation tells others something, or looks at what they do: so let them.
-template <class P, class F> __attribute__((noinline, no_sanitize("thread"))) auto update(P p, F f) {
+template <class P, class F> UNCHECKED auto update(P p, F f) {
 	emulator::access((const void *)&p->value, sizeof p->value, sizeof p->value, emulator::writes);
 	emulator::yield();
 	auto old = __atomic_load_n(&p->value, __ATOMIC_SEQ_CST);

@@ -63,7 +63,7 @@ template <class A, class B, class C> struct Product {
 };
 
 // Neither the order of the additions nor whether they fuse is told: both are random, but the same for a whole matrix.
-template <class A, class B, class C> __attribute__((no_sanitize("thread"))) void multiply(void *const *operands, uint32_t mask) {
+template <class A, class B, class C> UNCHECKED void multiply(void *const *operands, uint32_t mask) {
 	if (mask != ~0u)
 		emulator::fail("a SIMD-group matrix in a SIMD-group of lanes %08x", mask);
 	auto lanes = reinterpret_cast<Product<A, B, C> *const *>(operands);
