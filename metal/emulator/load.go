@@ -87,14 +87,17 @@ type kernel struct {
 }
 
 var (
-	lineMarker   = regexp.MustCompile(`(?m)^# .*\n`)
-	attributes   = regexp.MustCompile(`\[\[[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\]\]`)
-	hostName     = regexp.MustCompile(`template\s*\[\[\s*host_name\s*\(\s*"([^"]+)"\s*\)\s*\]\]\s*(?:\[\[[^\]]*\]\]\s*)?kernel\s+decltype\s*\(([^;]*)\)\s*([^;]*);`)
-	kernelForm   = regexp.MustCompile(`((?:\[\[[^\]]*\]\]\s*)*)\bkernel\s+(?:void\s+)?((?:\[\[[^\]]*\]\]\s*)*)(?:void\s+)?(\w+)\s*\(`)
-	variableForm = regexp.MustCompile(`([;{}]\s*)threadgroup(\s+[\w:<>, ]+\s\w+\s*(?:\[[^;=]*\])?\s*;)`)
-	limitForm    = regexp.MustCompile(`max_total_threads_per_threadgroup\s*\(([^)]*)\)`)
-	paramForm    = regexp.MustCompile(`^(.*?)\[\[\s*(\w+)\s*(?:\(\s*(\d+)\s*\))?\s*\]\]$`)
-	structForm   = regexp.MustCompile(`^\s*(?:const\s+)?constant\s+(?:const\s+)?(\w+)\s*&`)
+	lineMarker    = regexp.MustCompile(`(?m)^# .*\n`)
+	attributes    = regexp.MustCompile(`\[\[[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\]\]`)
+	hostName      = regexp.MustCompile(`template\s*\[\[\s*host_name\s*\(([^)]*)\)\s*\]\]\s*(?:\[\[[^\]]*\]\]\s*)?kernel\s+decltype\s*\(([^;]*)\)\s*([^;]*);`)
+	kernelForm    = regexp.MustCompile(`((?:\[\[[^\]]*\]\]\s*)*)\bkernel\s+(?:void\s+)?((?:\[\[[^\]]*\]\]\s*)*)(?:void\s+)?(\w+)\s*\(`)
+	variableForm  = regexp.MustCompile(`(?m)((?:^|[;{}])[ \t]*)threadgroup(\s+[\w:<>, ]+\s\w+\s*(?:\[[^;=]*\])?\s*;)`)
+	betweenQuotes = regexp.MustCompile(`"\s*"|^\s*"|"\s*$`)
+	// A vector's name before a bracket is its constructor, which C++ does not have.
+	vectorForm = regexp.MustCompile(`\b((?:float|half|u?char|u?short|u?int|u?long)[234])\(`)
+	limitForm  = regexp.MustCompile(`max_total_threads_per_threadgroup\s*\(([^)]*)\)`)
+	paramForm  = regexp.MustCompile(`^(.*?)\[\[\s*(\w+)\s*(?:\(\s*(\d+)\s*\))?\s*\]\]$`)
+	structForm = regexp.MustCompile(`^\s*(?:const\s+)?constant\s+(?:const\s+)?(\w+)\s*&`)
 )
 
 // parse finds the kernels, and turns the text into C++.
@@ -129,7 +132,7 @@ func parse(text string) (*program, error) {
 		if !ok || strings.TrimSpace(m[2]) != strings.TrimSpace(m[3]) {
 			return nil, fmt.Errorf("kernel %s: no template %s, or not the form kernel decltype(f<...>) f<...>", m[1], m[2])
 		}
-		k.name, k.call = m[1], m[2]
+		k.name, k.call = betweenQuotes.ReplaceAllString(m[1], ""), m[2]
 		p.kernels = append(p.kernels, k)
 	}
 	if err := unqualified(p.plain); err != nil {
@@ -137,6 +140,7 @@ func parse(text string) (*program, error) {
 	}
 	text = hostName.ReplaceAllStringFunc(text, newlines)
 	text = variableForm.ReplaceAllString(text, "${1}THREADGROUP_VARIABLE$2")
+	text = vectorForm.ReplaceAllString(text, "metal::make<$1>(")
 	p.text = attributes.ReplaceAllStringFunc(text, newlines)
 	return p, nil
 }

@@ -63,6 +63,12 @@ template <class V> inline V fmax(V a, V b) {
 template <class V> inline V abs(V x) {
 	return map([](auto x) { return static_cast<decltype(x)>(x < 0 ? -x : x == 0 ? 0 : x); }, x);
 }
+template <class V> inline V copysign(V x, V sign) {
+	return map([](auto x, auto sign) {
+		static_assert(floating<decltype(x)>);
+		return static_cast<decltype(x)>(__builtin_copysignf(static_cast<float>(x), static_cast<float>(sign)));
+	}, x, sign);
+}
 template <class V> inline V clamp(V x, V low, V high) { return min(max(x, low), high); }
 template <class V> inline auto isnan(V x) {
 	return map([](auto x) { return x != x; }, x);
