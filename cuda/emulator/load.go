@@ -25,7 +25,7 @@ func Load(folder, kernels string) (*emulator.Machine, error) {
 	if err := emulator.Touch(filepath.Join(folder, "cxx/*"), filepath.Join(filepath.Dir(kernels), "*")); err != nil {
 		return nil, err
 	}
-	c, err := emulator.NewCompiler("clang++", "g++")
+	c, err := emulator.NewCompiler("g++", "clang++")
 	if err != nil {
 		return nil, err
 	}

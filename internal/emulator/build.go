@@ -134,7 +134,7 @@ func (c *Compiler) build(sources []string, table []byte) (string, error) {
 		}
 	}
 	library := filepath.Join(c.cache, fmt.Sprintf("%x.so", all.Sum(nil)[:12]))
-	return library, c.make(library, append([]string{"-shared", "-pthread"}, objects...))
+	return library, c.make(library, append([]string{"-shared", "-pthread", "-Wl,-z,defs"}, objects...))
 }
 
 // make runs the compiler unless its output is there already.

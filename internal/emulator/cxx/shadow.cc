@@ -123,3 +123,8 @@ extern "C" __attribute__((visibility("hidden"))) void *__tsan_memset(void *to, i
 	emulator::access(to, n, 1, emulator::writes, CODE);
 	return memset(to, value, n);
 }
+extern "C" __attribute__((visibility("hidden"))) void *__tsan_memmove(void *to, const void *from, size_t n) {
+	emulator::access(from, n, 1, emulator::reads, CODE);
+	emulator::access(to, n, 1, emulator::writes, CODE);
+	return memmove(to, from, n);
+}
