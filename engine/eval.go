@@ -95,6 +95,36 @@ func (d *Decoder) TimePass(view View, pos, rows int) (time.Duration, error) {
 	return time.Since(start), err
 }
 
+// TimeStep measures a whole step behind pos blank tokens: a draft of rows rows, the
+// verification of all of them, and the wait for what was accepted. The cache holds
+// the blank tokens afterwards.
+func (d *Decoder) TimeStep(pos, rows int) (time.Duration, error) {
+	if !d.net.HasDiffusion() || rows < 2 || rows > d.net.BlockSize || pos < 0 || pos+rows > d.opt.Context {
+		return 0, fmt.Errorf("a step of %d rows at position %d is out of range", rows, pos)
+	}
+	if err := d.Blank(pos); err != nil {
+		return 0, err
+	}
+	draft, err := d.passes.draft(rows, rows-1, false)
+	if err != nil {
+		return 0, err
+	}
+	check, err := d.passes.check(rows, rows, false)
+	if err != nil {
+		return 0, err
+	}
+	d.ctx.Sample(Sampling{})
+	d.ctx.Seek(pos, []int32{0})
+	if _, err := d.ctx.Wait(); err != nil {
+		return 0, err
+	}
+	start := time.Now()
+	d.ctx.Run(draft)
+	d.ctx.Run(check)
+	_, err = d.ctx.Wait()
+	return time.Since(start), err
+}
+
 // TimePrompt measures the prompt passes over n tokens behind pos blank ones. The
 // cache holds these afterwards.
 func (d *Decoder) TimePrompt(pos, n int) (time.Duration, error) {

@@ -8,6 +8,9 @@ type Work struct {
 	MultiplyAdds int64 `json:"multiply_adds"`
 }
 
+// Plus is the work of two passes.
+func (w Work) Plus(o Work) Work { return Work{w.Bytes + o.Bytes, w.MultiplyAdds + o.MultiplyAdds} }
+
 // Work counts a pass of a view over rows rows at position pos, of which heads get
 // logits: the matrices and the cache of the given type before pos, and the
 // products and attention over them. Of the embedding, only the rows' own are
