@@ -249,9 +249,8 @@ func BenchmarkShapes(b *testing.B) {
 	}
 }
 
-// measurePeak gives the integer operations a second of mma.m16n8k32 on registers alone.
-func (p *productBench) measurePeak() float64 {
-	const chains, turns, blocks, threads = 8, 2000, 8, 256
+// peakKernel is PTX of a kernel that runs chains of mma.m16n8k32 beside each other.
+func peakKernel(chains, turns int) string {
 	var body strings.Builder
 	for c := range chains {
 		fmt.Fprintf(&body, "\tmma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%%r%d,%%r%d,%%r%d,%%r%d}, {%%a0,%%a1,%%a2,%%a3}, {%%a4,%%a5}, {%%r%d,%%r%d,%%r%d,%%r%d};\n",
@@ -267,7 +266,7 @@ func (p *productBench) measurePeak() float64 {
 	for r := range 6 {
 		fmt.Fprintf(&begin, "\tmad.lo.u32 %%a%d, %%t, 2654435761, %d;\n", r, 0x12345678*(r+1)&0x7fffffff)
 	}
-	text := fmt.Sprintf(`.version 7.0
+	return fmt.Sprintf(`.version 7.0
 .target sm_80
 .address_size 64
 .visible .entry peak(.param .u64 out) {
@@ -285,8 +284,13 @@ again:
 	@%%more st.global.u32 [%%p], %%r0;
 	ret;
 }`, 4*chains, begin.String(), turns, body.String(), end.String())
+}
+
+// measurePeak gives the integer operations a second of mma.m16n8k32 on registers alone.
+func (p *productBench) measurePeak() float64 {
+	const chains, turns, blocks, threads = 8, 2000, 8, 256
 	g := p.d.(*gpu)
-	ptx := append([]byte(text), 0)
+	ptx := append([]byte(peakKernel(chains, turns)), 0)
 	name := []byte("peak\x00")
 	var module, function uintptr
 	for _, err := range []error{
