@@ -52,7 +52,7 @@ type productBench struct {
 }
 
 func newProductBench(b *testing.B) *productBench {
-	p := &productBench{b: b, d: testDevice(b), bytes: 1 << 30}
+	p := &productBench{b: b, d: testDevice(b), bytes: 3 << 29}
 	rng := rand.New(rand.NewPCG(1, 2))
 	random := make([]byte, p.bytes)
 	for i := 0; i < len(random); i += 8 {
