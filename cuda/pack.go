@@ -66,22 +66,30 @@ func packTiles(dst []byte, t gguf.Type, src []byte, rows, cols, from, to int) {
 	wg.Wait()
 }
 
-// floatPacker is for float types of some bytes a value. Of each row, 256 bytes at a time are transposed, so that lane j of 16
-// has values j, j+16, j+32, ... in 16 bytes. The last 256 bytes are filled with zeros.
+// floatPacker is for float types of some bytes a value, 2 or 4. Of each row, 256 bytes at a time are transposed, so that lane
+// j of 16 has values j, j+16, j+32, ... in 16 bytes. The last 256 bytes are filled with zeros.
 func floatPacker(bytes int) packer {
 	const chunk = 256
-	perLane := 16 / bytes
 	rowBytes := func(cols int) int { return ceil(cols*bytes, chunk) * chunk }
+	transpose := func(out, in []byte) {
+		for i := 0; i < len(in); i += 16 * bytes {
+			values := in[i:min(len(in), i+16*bytes)]
+			for j := 0; j < len(values); j += bytes {
+				if at := j/bytes*16 + i/16; bytes == 2 {
+					binary.LittleEndian.PutUint16(out[at:], binary.LittleEndian.Uint16(values[j:]))
+				} else {
+					putWord(out[at:], word(values[j:]))
+				}
+			}
+		}
+	}
 	return packer{
 		func(cols int) int { return tileRows * rowBytes(cols) },
 		func(dst []byte, rows *[tileRows][]byte) {
 			size := len(dst) / tileRows
 			for r, row := range rows {
-				out := dst[r*size:][:size]
-				for i := 0; i < len(row); i += bytes {
-					k := i / bytes
-					at := k/(16*perLane)*chunk + (k%16*perLane+k/16%perLane)*bytes
-					copy(out[at:at+bytes], row[i:])
+				for i := 0; i < len(row); i += chunk {
+					transpose(dst[r*size+i:][:chunk], row[i:min(len(row), i+chunk)])
 				}
 			}
 		},
