@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"orthrus/internal/emulator"
@@ -214,6 +215,9 @@ var (
 func unqualified(text string) error {
 	for _, at := range functionForm.FindAllStringSubmatchIndex(text, -1) {
 		name := text[at[2]:at[3]]
+		if slices.Contains([]string{"if", "for", "while", "switch"}, name) {
+			continue
+		}
 		open := at[3] + strings.IndexByte(text[at[3]:], '(') + 1
 		for _, one := range splitParameters(text[open:]) {
 			if pointerForm.MatchString(one) && !spaceForm.MatchString(one) {

@@ -1,0 +1,27 @@
+//go:build gpu
+
+package metal
+
+import "testing"
+
+// TestCompile has Apple's compiler read the kernels, on whatever device there is.
+func TestCompile(t *testing.T) {
+	o, err := loadObjC()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.pool(func() {
+		g := &gpu{objc: o, handle: o.systemDevice()}
+		if g.handle == 0 {
+			t.Fatal("Metal has no device on this machine")
+		}
+		t.Logf("%+v", describe(o, g.handle))
+		if err := g.compile(kernelSource()); err != nil {
+			t.Fatal(err)
+		}
+		if err := g.keepResident(); err != nil {
+			t.Error(err)
+		}
+		g.close()
+	})
+}

@@ -1,0 +1,514 @@
+package metal
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"unsafe"
+)
+
+// fake is an Objective-C runtime that notes what it is asked for, and gives objects that are numbers with names.
+type fake struct {
+	t       *testing.T
+	log     []string
+	names   map[id]string
+	counts  map[id]int // of references
+	text    map[id]string
+	answers map[string]uintptr // of methods by their selector
+	pools   int                // that are open
+	kept    []*byte
+}
+
+func newFake(t *testing.T) *fake {
+	for i, m := range methods {
+		m.sel = uintptr(1000 + i)
+	}
+	return &fake{
+		t: t, names: map[id]string{}, counts: map[id]int{}, text: map[id]string{},
+		answers: map[string]uintptr{
+			"recommendedMaxWorkingSetSize": 12 << 30, "maxBufferLength": 9 << 30, "maxThreadgroupMemoryLength": 32 << 10,
+			"maxTotalThreadsPerThreadgroup": 512, "threadExecutionWidth": 32, "status": 4, "respondsToSelector:": 1, "code": 7,
+		},
+	}
+}
+
+// object makes an object that has one owner, or none.
+func (f *fake) object(kind string, owners int) id {
+	n := 1
+	for slices.Contains(f.list(), fmt.Sprint(kind, n)) {
+		n++
+	}
+	o := id(1<<20 + len(f.names))
+	f.names[o] = fmt.Sprint(kind, n)
+	f.counts[o] = owners
+	return o
+}
+
+func (f *fake) list() []string {
+	var names []string
+	for _, name := range f.names {
+		names = append(names, name)
+	}
+	return names
+}
+
+func (f *fake) systemDevice() id { return f.object("device", 1) }
+
+func (f *fake) class(name string) id {
+	for o, n := range f.names {
+		if n == name {
+			return o
+		}
+	}
+	o := id(1<<20 + len(f.names))
+	f.names[o] = name
+	return o
+}
+
+func (f *fake) pool(do func()) {
+	f.pools++
+	do()
+	f.pools--
+}
+
+// kinds are the objects that methods give, by their selectors.
+var kinds = map[string]string{
+	"newCommandQueue": "queue", "newBufferWithLength:options:": "buffer", "newBufferWithBytesNoCopy:length:options:deallocator:": "buffer",
+	"newLibraryWithSource:options:error:": "library", "newFunctionWithName:": "function",
+	"newComputePipelineStateWithFunction:error:": "pipeline", "commandBufferWithUnretainedReferences": "commands",
+	"computeCommandEncoderWithDispatchType:": "encoder", "newResidencySetWithDescriptor:error:": "residency", "new": "object",
+	"stringWithUTF8String:": "string", "name": "string", "localizedDescription": "string", "error": "failure",
+}
+
+func (f *fake) send(to id, m *method, args ...uintptr) uintptr {
+	f.t.Helper()
+	if f.pools == 0 {
+		f.t.Errorf("%s is sent outside of a pool", m.selector)
+	}
+	name, ok := f.names[to]
+	if !ok {
+		f.t.Errorf("%s is sent to %#x, which is no object", m.selector, to)
+	}
+	types := arguments(m)
+	if len(types) != len(args) {
+		f.t.Fatalf("%s: %d arguments, of %d", m.selector, len(args), len(types))
+	}
+	line := name + " " + m.selector
+	for i, a := range args {
+		switch types[i] {
+		case "@":
+			object, ok := f.names[id(a)]
+			if !ok {
+				f.t.Errorf("%s: argument %d is no object", m.selector, i+1)
+			}
+			if s, ok := f.text[id(a)]; ok {
+				object = fmt.Sprintf("%q", s)
+			}
+			line += " " + object
+		case ":":
+			line += " " + methods[a-1000].selector
+		case "*":
+			line += fmt.Sprintf(" %q", cString(a))
+		case "^v", "^@":
+			line += " pointer"
+		default:
+			line += fmt.Sprint(" ", a)
+		}
+	}
+	f.log = append(f.log, line)
+	switch m {
+	case release:
+		if f.counts[to]--; f.counts[to] < 0 {
+			f.t.Errorf("%s is released too often", name)
+		}
+		return 0
+	case retain:
+		f.counts[to]++
+		return uintptr(to)
+	case stringWithUTF8String:
+		o := f.object("string", 0)
+		f.text[o] = cString(args[0])
+		return uintptr(o)
+	case utf8String:
+		bytes := append([]byte(f.text[to]), 0)
+		f.kept = append(f.kept, &bytes[0])
+		return uintptr(unsafe.Pointer(&bytes[0]))
+	case bufferContents:
+		bytes := make([]byte, 64)
+		f.kept = append(f.kept, &bytes[0])
+		return uintptr(unsafe.Pointer(&bytes[0]))
+	case supportsFamily:
+		return uintptr(0xAB00 | b2i(args[0] <= 1008)) // only the lowest byte counts
+	}
+	if answer, ok := f.answers[m.selector]; ok {
+		if answer == 0 && slices.Contains(types, "^@") {
+			*(*id)(memory(args[len(args)-1])) = f.object("failure", 0)
+		}
+		return answer
+	}
+	if strings.HasPrefix(m.types, "@") {
+		owners := 0
+		if strings.HasPrefix(m.selector, "new") {
+			owners = 1
+		}
+		o := f.object(kinds[m.selector], owners)
+		if m == deviceName {
+			f.text[o] = "Apple M2"
+		}
+		if m == localizedDescription {
+			f.text[o] = "it is too warm"
+		}
+		return uintptr(o)
+	}
+	return 0
+}
+
+func (f *fake) sendSizes(to id, m *method, a, b [3]uintptr) {
+	if !slices.Equal(arguments(m), []string{"{}", "{}"}) {
+		f.t.Errorf("%s takes %s", m.selector, m.types)
+	}
+	f.log = append(f.log, fmt.Sprint(f.names[to], " ", m.selector, " ", a, " ", b))
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func cString(at uintptr) string {
+	n := 0
+	for *(*byte)(unsafe.Add(memory(at), n)) != 0 {
+		n++
+	}
+	return string(unsafe.Slice((*byte)(memory(at)), n))
+}
+
+// arguments are the types of a method's arguments, without receiver and selector.
+func arguments(m *method) []string {
+	list := encodings(m.types)
+	return list[3:]
+}
+
+// encodings splits a method's types.
+func encodings(types string) []string {
+	var list []string
+	for types != "" {
+		n := 1
+		switch {
+		case types[0] == '^':
+			n = 2
+		case strings.HasPrefix(types, "@?"), strings.HasPrefix(types, "{}"):
+			n = 2
+		}
+		list = append(list, types[:n])
+		types = types[n:]
+	}
+	return list
+}
+
+func TestMethods(t *testing.T) {
+	seen := map[string]bool{}
+	for _, m := range methods {
+		if got, want := len(arguments(m)), strings.Count(m.selector, ":"); got != want {
+			t.Errorf("%s %s: types of %d arguments, the selector has %d", m.class, m.selector, got, want)
+		}
+		if list := encodings(m.types); list[1] != "@" || list[2] != ":" {
+			t.Errorf("%s %s: types %s", m.class, m.selector, m.types)
+		}
+		if key := m.class + m.selector; seen[key] {
+			t.Errorf("%s twice", key)
+		} else {
+			seen[key] = true
+		}
+	}
+}
+
+// took returns what was sent since the last call.
+func (f *fake) took() string {
+	text := strings.Join(f.log, "\n")
+	f.log = nil
+	return text
+}
+
+func same(t *testing.T, got, want string) {
+	t.Helper()
+	want = strings.ReplaceAll(strings.TrimSpace(want), "\t", "")
+	if got != want {
+		t.Errorf("sent\n%s\n\nwant\n%s", got, want)
+	}
+}
+
+func openFake(t *testing.T) (*fake, *gpu) {
+	f := newFake(t)
+	g, err := openGPU(f, "the kernels")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f, g
+}
+
+func TestOpen(t *testing.T) {
+	f, g := openFake(t)
+	log := f.took()
+	families := ""
+	for i := 1001; i <= 1032; i++ {
+		families += fmt.Sprint("device1 supportsFamily: ", i, "\n")
+	}
+	same(t, log, `
+	device1 name
+	string1 UTF8String
+	device1 recommendedMaxWorkingSetSize
+	device1 maxBufferLength
+	device1 maxThreadgroupMemoryLength
+	`+families+`MTLCompileOptions new
+	object1 setLanguageVersion: 196608
+	object1 setFastMathEnabled: 0
+	NSString stringWithUTF8String: "the kernels"
+	device1 newLibraryWithSource:options:error: "the kernels" object1 pointer
+	object1 release
+	device1 respondsToSelector: newResidencySetWithDescriptor:error:
+	MTLResidencySetDescriptor new
+	device1 newResidencySetWithDescriptor:error: object2 pointer
+	object2 release`)
+	want := properties{name: "Apple M2", family: 8, memory: 12 << 30, maxBuffer: 9 << 30, shared: 32 << 10}
+	if g.properties() != want {
+		t.Errorf("%+v, want %+v", g.properties(), want)
+	}
+	if err := g.close(); err != nil {
+		t.Fatal(err)
+	}
+	same(t, f.took(), "residency1 release\nlibrary1 release\ndevice1 release")
+	f.allReleased()
+}
+
+func (f *fake) allReleased() {
+	f.t.Helper()
+	for o, n := range f.counts {
+		if n != 0 {
+			f.t.Errorf("%s has %d owners", f.names[o], n)
+		}
+	}
+}
+
+// pages gives n pages of memory that begins at a page.
+func pages(n int) []byte {
+	size := os.Getpagesize()
+	mem := make([]byte, (n+1)*size)
+	skip := -uintptr(unsafe.Pointer(&mem[0])) % uintptr(size)
+	return mem[skip : skip+uintptr(n*size)]
+}
+
+func TestBuffers(t *testing.T) {
+	f, g := openFake(t)
+	f.took()
+	a, err := g.alloc(48)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(a.bytes()) != 48 {
+		t.Errorf("%d bytes", len(a.bytes()))
+	}
+	mem := pages(2)
+	b, err := g.wrap(mem[:len(mem)-100])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if &b.bytes()[0] != &mem[0] {
+		t.Error("the wrapped memory is elsewhere")
+	}
+	a.release()
+	b.release()
+	same(t, f.took(), fmt.Sprintf(`
+	device1 newBufferWithLength:options: 48 0
+	buffer1 contents
+	residency1 addAllocation: buffer1
+	residency1 commit
+	residency1 requestResidency
+	device1 newBufferWithBytesNoCopy:length:options:deallocator: pointer %d 0 0
+	residency1 addAllocation: buffer2
+	residency1 commit
+	residency1 requestResidency
+	residency1 removeAllocation: buffer1
+	residency1 commit
+	residency1 requestResidency
+	buffer1 release
+	residency1 removeAllocation: buffer2
+	residency1 commit
+	residency1 requestResidency
+	buffer2 release`, len(mem)))
+	g.close()
+	f.allReleased()
+
+	for _, mem := range [][]byte{nil, mem[1:]} {
+		if _, err := g.wrap(mem); err == nil {
+			t.Errorf("wraps %d bytes at %p", len(mem), mem)
+		}
+	}
+	for _, n := range []int64{0, -1, 10 << 30} {
+		if _, err := g.alloc(n); err == nil {
+			t.Errorf("allocates %d bytes", n)
+		}
+	}
+}
+
+func TestQueue(t *testing.T) {
+	f, g := openFake(t)
+	a, _ := g.alloc(64)
+	b, _ := g.alloc(64)
+	f.took()
+	q, err := g.queue()
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, err := g.pipeline("one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if one.threads() != 512 {
+		t.Errorf("%d threads", one.threads())
+	}
+	if again, _ := g.pipeline("one"); again != one {
+		t.Error("the same kernel is made twice")
+	}
+	same(t, f.took(), `
+	device1 newCommandQueue
+	queue1 addResidencySet: residency1
+	NSString stringWithUTF8String: "one"
+	library1 newFunctionWithName: "one"
+	device1 newComputePipelineStateWithFunction:error: function1 pointer
+	pipeline1 maxTotalThreadsPerThreadgroup
+	pipeline1 threadExecutionWidth
+	function1 release`)
+	two, _ := g.pipeline("two")
+	f.took()
+	args := make([]byte, 24)
+	list := []dispatch{
+		{pipeline: one, groups: [3]int{5, 2, 1}, threads: 128, shared: 100, args: args, buffers: []binding{{a, 0}, {b, 16}}},
+		{pipeline: two, groups: [3]int{1, 1, 1}, threads: 32, args: args, buffers: []binding{{a, 0}, {b, 32}}},
+		{pipeline: two, groups: [3]int{3, 1, 1}, threads: 32, shared: 100, buffers: []binding{{b, 0}, {b, 32}}, beside: true},
+	}
+	if err := q.run(list); err != nil {
+		t.Fatal(err)
+	}
+	same(t, f.took(), `
+	queue1 commandBufferWithUnretainedReferences
+	commands1 computeCommandEncoderWithDispatchType: 1
+	encoder1 setComputePipelineState: pipeline1
+	encoder1 setBytes:length:atIndex: pointer 24 0
+	encoder1 setBuffer:offset:atIndex: buffer1 0 1
+	encoder1 setBuffer:offset:atIndex: buffer2 16 2
+	encoder1 setThreadgroupMemoryLength:atIndex: 112 0
+	encoder1 dispatchThreadgroups:threadsPerThreadgroup: [5 2 1] [128 1 1]
+	encoder1 memoryBarrierWithScope: 1
+	encoder1 setComputePipelineState: pipeline2
+	encoder1 setBytes:length:atIndex: pointer 24 0
+	encoder1 setBuffer:offset:atIndex: buffer2 32 2
+	encoder1 dispatchThreadgroups:threadsPerThreadgroup: [1 1 1] [32 1 1]
+	encoder1 setBuffer:offset:atIndex: buffer2 0 1
+	encoder1 dispatchThreadgroups:threadsPerThreadgroup: [3 1 1] [32 1 1]
+	encoder1 endEncoding
+	commands1 retain
+	commands1 commit`)
+	if err := q.run(list[1:2]); err != nil {
+		t.Fatal(err)
+	}
+	f.took()
+	if err := q.wait(); err != nil {
+		t.Fatal(err)
+	}
+	same(t, f.took(), `
+	commands1 waitUntilCompleted
+	commands1 status
+	commands1 release
+	commands2 waitUntilCompleted
+	commands2 status
+	commands2 release`)
+
+	f.answers["status"] = statusError
+	if err := q.run(list); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.wait(); err == nil || !strings.Contains(err.Error(), "it is too warm (code 7)") {
+		t.Errorf("error %v", err)
+	}
+	if err := q.wait(); err != nil {
+		t.Errorf("a second wait gives %v", err)
+	}
+	for _, d := range []dispatch{
+		{pipeline: one, threads: 1024}, {pipeline: one, threads: 32, shared: 33 << 10}, {pipeline: one, threads: 32, args: make([]byte, 5000)},
+	} {
+		if err := q.run([]dispatch{d}); err == nil || !strings.Contains(err.Error(), "kernel one") {
+			t.Errorf("error %v", err)
+		}
+	}
+	q.close()
+	a.release()
+	b.release()
+	g.close()
+	f.allReleased()
+}
+
+// TestRefusals has devices and systems that cannot do it.
+func TestRefusals(t *testing.T) {
+	for _, c := range []struct {
+		selector string
+		answer   uintptr
+		want     string
+	}{
+		{"newLibraryWithSource:options:error:", 0, "compiling the kernels: it is too warm (code 7)"},
+		{"newResidencySetWithDescriptor:error:", 0, "residency set: it is too warm"},
+	} {
+		f := newFake(t)
+		f.answers[c.selector] = c.answer
+		if _, err := openGPU(f, ""); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want one with %q", c.selector, err, c.want)
+		}
+		f.allReleased()
+	}
+	f, g := openFake(t)
+	for _, c := range []struct {
+		selector string
+		answer   uintptr
+		want     string
+	}{
+		{"threadExecutionWidth", 64, "kernel k: a SIMD-group has 64 threads"},
+		{"newComputePipelineStateWithFunction:error:", 0, "making kernel k ready: it is too warm"},
+		{"newFunctionWithName:", 0, "there is no kernel k"},
+	} {
+		f.answers[c.selector] = c.answer
+		if _, err := g.pipeline("k"); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want one with %q", c.selector, err, c.want)
+		}
+	}
+	f.answers["newBufferWithLength:options:"] = 0
+	if _, err := g.alloc(64); err == nil || !strings.Contains(err.Error(), "no memory") {
+		t.Errorf("error %v", err)
+	}
+	g.close()
+	f.allReleased()
+}
+
+// Before macOS 15 there are no residency sets.
+func TestNoResidency(t *testing.T) {
+	f := newFake(t)
+	f.answers["respondsToSelector:"] = 0
+	g, err := openGPU(f, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, _ := g.alloc(64)
+	q, _ := g.queue()
+	a.release()
+	q.close()
+	g.close()
+	for _, line := range f.log {
+		if strings.Contains(line, "esidency") && !strings.Contains(line, "responds") {
+			t.Error(line)
+		}
+	}
+	f.allReleased()
+}
