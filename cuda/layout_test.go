@@ -17,6 +17,8 @@ var parameters = map[string]any{
 	"seek":             seekArgs{},
 	"mask":             maskArgs{},
 	"draft":            draftArgs{},
+	"choose":           chooseArgs{},
+	"accept":           acceptArgs{},
 	"norm":             normArgs{},
 	"gate":             gateArgs{},
 	"heads":            headsArgs{},

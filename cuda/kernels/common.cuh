@@ -45,7 +45,7 @@ __device__ inline int warpId() { return threadIdx.x / 32; }
 template <class T> __device__ inline T shuffle(T v, int lane) { return __shfl_sync(allLanes, v, lane); }
 template <class T> __device__ inline T shuffleXor(T v, int mask) { return __shfl_xor_sync(allLanes, v, mask); }
 __device__ inline bool anyLane(bool v) { return __any_sync(allLanes, v); }
-__device__ inline uint32 ballot(bool v) { return __ballot_sync(allLanes, v); }
+__device__ inline uint32 ballotLanes(bool v) { return __ballot_sync(allLanes, v); }
 
 // sharedMemory is the block's dynamic shared memory.
 __device__ inline uint8 *sharedMemory() {

@@ -10,3 +10,5 @@
 #include "prompt.cuh"
 #include "float.cuh"
 #include "embed.cuh"
+#include "accept.cuh"
+#include "choose.cuh"

@@ -4,7 +4,7 @@
 template <class T> inline T shuffle(T v, int lane) { return __shfl_sync(allLanes, v, lane); }
 template <class T> inline T shuffleXor(T v, int mask) { return __shfl_xor_sync(allLanes, v, mask); }
 inline bool anyLane(bool v) { return __any_sync(allLanes, v); }
-inline uint32 ballot(bool v) { return __ballot_sync(allLanes, v); }
+inline uint32 ballotLanes(bool v) { return __ballot_sync(allLanes, v); }
 
 inline uint8 *sharedMemory() { return static_cast<uint8 *>(emulator::block().shared); }
 

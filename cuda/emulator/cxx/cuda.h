@@ -141,7 +141,7 @@ inline void __threadfence_system() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 namespace emulated {
 // An atomic operation tells others something, or looks at what they do: so let them.
 template <class T, class F> UNCHECKED T update(T *p, F f) {
-	emulator::access(p, sizeof *p, sizeof *p, emulator::writes);
+	emulator::access(p, sizeof *p, sizeof *p, emulator::updates);
 	emulator::yield();
 	T old = __atomic_load_n(p, __ATOMIC_SEQ_CST);
 	while (!__atomic_compare_exchange_n(p, &old, f(old), false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {

@@ -82,7 +82,7 @@ uint32_t random();
 
 // access checks an access to memory before it is made; begins is one of which writes will be the end. The compiler calls it
 // for plain loads and stores (shadow.cc). code is where in the program that is, if known.
-enum Access { reads, writes, begins };
+enum Access { reads, writes, updates, begins }; // updates: atomically
 void access(const void *p, size_t bytes, size_t alignment, Access kind, const void *code = nullptr);
 
 // A function whose accesses the compiler does not check.

@@ -36,6 +36,7 @@ struct Barrier {
 struct Word {
 	uint32_t block; // of what this tells
 	uint8_t written, writer_mask, reader_mask;
+	bool updated; // by its writer
 	uint16_t writer, reader;
 	uint32_t written_at, read_at;
 };

@@ -33,7 +33,8 @@ static void shared_access(Worker &w, const Thread &t, size_t first, size_t bytes
 				thread, did);
 		};
 		uint32_t now = w.warps[t.linear / warp_lanes].clock;
-		bool raced = word.writer_mask & mask && !done_before(w, t, word.writer, word.written_at);
+		bool raced = word.writer_mask & mask && !done_before(w, t, word.writer, word.written_at) &&
+			!(kind == updates && word.updated);
 		if (kind == reads) {
 			if (raced)
 				complain("reads", word.writer, "writes");
@@ -49,10 +50,11 @@ static void shared_access(Worker &w, const Thread &t, size_t first, size_t bytes
 		if (word.reader_mask & mask && !done_before(w, t, word.reader, word.read_at))
 			complain("writes", word.reader, "reads");
 		word.writer = t.linear;
+		word.updated = kind == updates;
 		word.written_at = now;
 		word.writer_mask = mask;
 		word.reader_mask &= ~mask;
-		word.written = kind == writes ? word.written | mask : word.written & ~mask;
+		word.written = kind != begins ? word.written | mask : word.written & ~mask;
 	}
 }
 
