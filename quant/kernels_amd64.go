@@ -44,6 +44,18 @@ func mulQ5KAVX2(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, bloc
 func mulQ6KAVX2(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, pace int)
 
 //go:noescape
+func rowQ8_0AVX2(y *float32, w *byte, a unsafe.Pointer, terms *rowTerms, blocks int, rows int, add bool)
+
+//go:noescape
+func rowQ4KAVX2(y *float32, w *byte, a unsafe.Pointer, terms *rowTerms, blocks int, rows int, add bool)
+
+//go:noescape
+func rowQ5KAVX2(y *float32, w *byte, a unsafe.Pointer, terms *rowTerms, blocks int, rows int, add bool)
+
+//go:noescape
+func rowQ6KAVX2(y *float32, w *byte, a unsafe.Pointer, terms *rowTerms, blocks int, rows int, add bool)
+
+//go:noescape
 func mulF32x1AVX2(y *float32, yStride int, w *byte, wStride int, x *float32, xStride int, k int, tiles int, add bool)
 
 //go:noescape
@@ -93,6 +105,18 @@ func mulQ45KAVXVNNI(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, 
 
 //go:noescape
 func mulQ6KAVXVNNI(acc *float32, t *tile, a unsafe.Pointer, stride int, n int, blocks int, ahead *byte, pace int)
+
+//go:noescape
+func rowQ8_0AVXVNNI(y *float32, w *byte, a unsafe.Pointer, terms *rowTerms, blocks int, rows int, add bool)
+
+//go:noescape
+func rowQ4KAVXVNNI(y *float32, w *byte, a unsafe.Pointer, terms *rowTerms, blocks int, rows int, add bool)
+
+//go:noescape
+func rowQ5KAVXVNNI(y *float32, w *byte, a unsafe.Pointer, terms *rowTerms, blocks int, rows int, add bool)
+
+//go:noescape
+func rowQ6KAVXVNNI(y *float32, w *byte, a unsafe.Pointer, terms *rowTerms, blocks int, rows int, add bool)
 
 //go:noescape
 func unpackQ8_0AVX512(t *tile, w *byte, stride int, blocks int, ahead *byte, pace int)

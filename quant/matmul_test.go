@@ -198,7 +198,7 @@ func TestMatMulExtremes(t *testing.T) {
 		use(t, kern)
 		for _, typ := range productTypes[3:] {
 			for _, fill := range []byte{0, 0xff, 0x80, 0x7f, 0x88, 0x77} {
-				const k, rows, n = 512, 17, 9
+				const k, rows, n = 1024, 17, 9
 				size, _ := typ.RowBytes(k)
 				w := make([]byte, rows*size)
 				for i := range w {
@@ -211,22 +211,30 @@ func TestMatMulExtremes(t *testing.T) {
 					}
 				}
 				x := make([][]float32, n)
-				var a Act
-				a.Reset(typ, n, k)
 				for i := range x {
 					x[i] = make([]float32, k)
 					for j := range x[i] {
 						x[i][j] = float32(1 - (i>>(j%3))&1*2) // +1 and -1 in several patterns
 					}
-					a.Set(i, x[i])
 				}
-				want := oneByOne(typ, w, rows, k, x)
-				y := make([]float32, n*rows)
-				MatMul(y, rows, typ, w, k, 0, rows, &a, false)
-				for i := range y {
-					if !sameBits(y[i], want[i/rows][i%rows]) {
-						t.Fatalf("%s: %v of bytes %#x: %g, want %g", kern.name, typ, fill, y[i], want[i/rows][i%rows])
+				check := func(x [][]float32) {
+					var a Act
+					a.Reset(typ, len(x), k)
+					for i := range x {
+						a.Set(i, x[i])
 					}
+					want := oneByOne(typ, w, rows, k, x)
+					y := make([]float32, len(x)*rows)
+					MatMul(y, rows, typ, w, k, 0, rows, &a, false)
+					for i := range y {
+						if !sameBits(y[i], want[i/rows][i%rows]) {
+							t.Fatalf("%s: %v of bytes %#x by %d rows: %g, want %g", kern.name, typ, fill, len(x), y[i], want[i/rows][i%rows])
+						}
+					}
+				}
+				check(x)
+				for i := range x { // one row has kernels of its own
+					check(x[i : i+1])
 				}
 			}
 		}

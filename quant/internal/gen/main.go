@@ -52,9 +52,7 @@ const maxRowTerms = %d
 func (w *writer) productKernels() {
 	w.unpackKernels()
 	w.mulKernels()
-	if w.lanes == 16 {
-		w.rowKernels() // AVX2 takes a tile for one row too
-	}
+	w.rowKernels()
 	if w.extends() {
 		return
 	}
