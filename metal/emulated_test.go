@@ -43,6 +43,14 @@ func newEmulated(t testing.TB, seed uint64) *emulated {
 	}}
 }
 
+// testDevice is the device of tests that a GPU can run too: every dispatch runs twice.
+func testDevice(t testing.TB, seed uint64) device {
+	t.Helper()
+	d := newEmulated(t, seed)
+	d.twice, d.late = true, seed%2 == 1
+	return d
+}
+
 func (e *emulated) properties() properties { return e.props }
 
 func (e *emulated) close() error { return nil }

@@ -4,6 +4,17 @@ package metal
 
 import "testing"
 
+// testDevice is the machine's GPU.
+func testDevice(t testing.TB, _ uint64) device {
+	t.Helper()
+	d, err := openDevice()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.close() })
+	return d
+}
+
 // TestCompile has Apple's compiler read the kernels, on whatever device there is.
 func TestCompile(t *testing.T) {
 	o, err := loadObjC()

@@ -230,6 +230,9 @@ func TestRefused(t *testing.T) {
 		{"float g(threadgroup float *x) { return *x; }\nkernel void f(device float *x [[buffer(1)]]) { x[0] = g(x); }", "no matching function"},
 		{"kernel void f(device float *x) {}", "no attribute"},
 		{"kernel void f(constant float &x [[buffer(0)]], device float *y [[buffer(x)]]) {}", "no attribute"},
+		{"const int n = 4;\nkernel void f(device float *x [[buffer(1)]]) { x[0] = n; }", "constant address space: const int n = 4"},
+		{"struct A { static constexpr int n = 4; };", "constant address space"},
+		{"kernel void f(device float *x [[buffer(1)]]) { double y = x[0]; }", "there is no double"},
 		{"struct Args { int n; };\nkernel void f(constant Args &a [[buffer(0)]]) { a.n = 1; }", "const"},
 	} {
 		if _, err := Load(".", head+c.text); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -4,6 +4,7 @@ package emulator
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,6 +22,9 @@ var flags = []string{
 	"-Xclang", "-ffloat16-excess-precision=none", "-Wno-unknown-attributes", "-Wno-duplicate-decl-specifier", "-Wno-unused-function",
 	"-Wno-unused-variable", "-Wno-unused-but-set-variable", "-Wno-gnu-line-marker", "-Wno-user-defined-literals", "-Xclang", "-cl-single-precision-constant",
 }
+
+// standard is the C++ of Metal 3, of which clang takes some of later ones too.
+var standard = []string{"-std=c++14", "-Wno-c++17-extensions"}
 
 // Load compiles the text of kernels and starts a machine that has them. folder is that of this package. First the text is
 // compiled with pointers held to their address spaces, as Metal's compiler does.
@@ -49,7 +53,7 @@ func Load(folder, text string) (*emulator.Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.Check(p.instances(folder), append([]string{"-DADDRESS_SPACES"}, flags...)...); err != nil {
+	if err := c.Check(p.instances(folder), append(append([]string{"-DADDRESS_SPACES"}, flags...), standard...)...); err != nil {
 		return nil, err
 	}
 	return emulator.Load(c, nil, table)
@@ -136,7 +140,7 @@ func parse(text string) (*program, error) {
 		k.name, k.call = betweenQuotes.ReplaceAllString(m[1], ""), m[2]
 		p.kernels = append(p.kernels, k)
 	}
-	if err := unqualified(p.plain); err != nil {
+	if err := errors.Join(unqualified(p.plain), unplaced(p.plain)); err != nil {
 		return nil, err
 	}
 	text = hostName.ReplaceAllStringFunc(text, newlines)
@@ -223,6 +227,49 @@ func unqualified(text string) error {
 			if pointerForm.MatchString(one) && !spaceForm.MatchString(one) {
 				return fmt.Errorf("function %s: parameter %q has no address space", name, one)
 			}
+		}
+	}
+	return nil
+}
+
+var (
+	staticForm  = regexp.MustCompile(`\bstatic\b[^;(){}]*[=;]`)
+	declaration = regexp.MustCompile(`^\s*(?:using|typedef|struct|enum|template|namespace|constant|#)\b|\bconstant\b`)
+	unknownForm = regexp.MustCompile(`\b(?:double|goto|virtual|throw|new|delete|thread_local)\b`)
+)
+
+// unplaced finds variables outside of functions that are not constant, which Metal refuses, and words that it does not have.
+func unplaced(text string) error {
+	if word := unknownForm.FindString(text); word != "" {
+		return fmt.Errorf("there is no %s in Metal", word)
+	}
+	for _, one := range staticForm.FindAllString(text, -1) {
+		if !strings.Contains(one, "constant") {
+			return fmt.Errorf("variable not in the constant address space: %s", one)
+		}
+	}
+	depth, from := 0, 0
+	for i, c := range text {
+		switch c {
+		case '{', '(':
+			depth++
+		case '}', ')':
+			depth--
+			if c == '}' && depth == 0 {
+				from = i + 1
+			}
+		case '\n':
+			if strings.HasPrefix(strings.TrimSpace(text[from:i]), "#") {
+				from = i + 1
+			}
+		case ';':
+			if depth > 0 {
+				continue
+			}
+			if one := text[from:i]; strings.TrimSpace(one) != "" && !strings.Contains(one, "(") && !declaration.MatchString(one) {
+				return fmt.Errorf("variable not in the constant address space: %s", strings.TrimSpace(one))
+			}
+			from = i + 1
 		}
 	}
 	return nil

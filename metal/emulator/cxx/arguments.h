@@ -1,6 +1,7 @@
 // How a kernel gets its arguments: the table of kernels that Go writes makes one of these for each parameter, by its
 // attribute, and it becomes what the parameter's type is.
 #pragma once
+#pragma clang system_header
 #include "types.h"
 
 namespace arguments {

@@ -1,11 +1,12 @@
 // Common, integer, relational, geometric and math functions (specification, sections 6.3 to 6.7). Without fast math the
 // plain names are those of namespace precise. Functions of half compute in float and round once.
 #pragma once
+#pragma clang system_header
 #include "types.h"
 
 namespace metal {
 
-template <class T> constexpr bool floating = std::is_same_v<T, float> || std::is_same_v<T, half>;
+template <class T> constexpr bool floating = std::is_same<T, float>::value || std::is_same<T, half>::value;
 
 #define MATH1(name, builtin) \
 	template <class V> inline V name(V x) { \

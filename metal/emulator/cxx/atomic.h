@@ -1,5 +1,6 @@
 // Atomic functions (specification, section 6.15), relaxed as all of Metal's.
 #pragma once
+#pragma clang system_header
 #include "types.h"
 
 namespace metal {

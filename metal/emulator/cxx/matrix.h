@@ -1,5 +1,6 @@
 // SIMD-group matrices (specification, section 6.7 of 3.2: "SIMD-group matrix functions"): 8 x 8 elements, two in each lane.
 #pragma once
+#pragma clang system_header
 #include "arithmetic.h"
 #include "simdgroup.h"
 

@@ -4,6 +4,7 @@
 // With ADDRESS_SPACES the compiler holds pointers to the address spaces that they were declared with, as Metal's does;
 // such a text is not run.
 #pragma once
+#pragma clang system_header
 #include "types.h"
 
 #include "arithmetic.h"

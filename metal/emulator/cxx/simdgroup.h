@@ -1,6 +1,7 @@
 // Synchronisation and SIMD-group functions (specification, sections 6.9.1 and 6.9.2). All lanes of a SIMD-group have to
 // come to them: what the lanes that do not come would give is not told.
 #pragma once
+#pragma clang system_header
 #include "types.h"
 
 namespace metal {
@@ -28,7 +29,7 @@ template <class V> inline V together(const char *what, V v, uint from, void (*ru
 		Exchange<V> exchange;
 		void (*run)(Exchange<V> *const *);
 	} call{{v, from, v}, run};
-	static_assert(std::is_standard_layout_v<Call>); // exchange is at its address
+	static_assert(std::is_standard_layout<Call>::value); // exchange is at its address
 	emulator::collective(what, ~0u, &call, [](void *const *operands, uint32_t mask) {
 		if (mask != ~0u)
 			emulator::fail("a SIMD-group function in a SIMD-group of lanes %08x: use multiples of 32 threads", mask);

@@ -1,5 +1,6 @@
 // Scalars, vectors and their constructors (specification, chapter 2).
 #pragma once
+#pragma clang system_header
 #include "../../../internal/emulator/cxx/core.h"
 
 #include <cstring>
