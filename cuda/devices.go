@@ -18,6 +18,11 @@ type Device struct {
 	handle uintptr
 }
 
+// Describe is one line for people.
+func (d Device) Describe() string {
+	return fmt.Sprintf("%s, compute capability %d.%d, driver of CUDA %s", d.Name, d.Major, d.Minor, d.Driver)
+}
+
 // Devices lists the GPUs, in the driver's order.
 func Devices() ([]Device, error) {
 	d, err := openDriver()

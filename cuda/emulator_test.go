@@ -40,6 +40,9 @@ func newEmulator(t testing.TB) *emulated {
 	return &emulated{machine: m, total: emulatorTotal, sizes: map[pointer]int64{}, seed: 1}
 }
 
+// thorough is whether tests are to look at everything that they could.
+const thorough = false
+
 // testDevice is the device of tests that run on a GPU too.
 func testDevice(t testing.TB) device { return newEmulator(t) }
 

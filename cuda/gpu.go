@@ -122,7 +122,11 @@ func (g *gpu) alloc(bytes int64) (p pointer, err error) {
 	if err := g.call("cuMemAlloc_v2", uintptr(unsafe.Pointer(&p)), size); err != nil {
 		return 0, err
 	}
-	if err := g.call("cuMemsetD8Async", uintptr(p), 0, size, g.stream); err != nil {
+	err = g.call("cuMemsetD8Async", uintptr(p), 0, size, g.stream)
+	if err == nil {
+		err = g.wait() // other queues may write to it
+	}
+	if err != nil {
 		g.free(p)
 		return 0, err
 	}
@@ -215,7 +219,9 @@ func (g *gpu) close() error {
 	if g.queues--; g.queues > 0 {
 		return err
 	}
-	g.call("cuModuleUnload", g.module)
+	if g.module != 0 {
+		g.call("cuModuleUnload", g.module)
+	}
 	if e := g.driver.call("cuDevicePrimaryCtxRelease_v2", g.handle); err == nil {
 		err = e
 	}

@@ -59,12 +59,12 @@ func (m *model) generate(ctx context.Context, prompt []int32, o engine.GenerateO
 // silent reports whether a token marks structure and is no text.
 func (m *model) silent(id int32) bool {
 	_, kind := m.tok.Token(id)
-	return kind == tokenizer.Control || kind == tokenizer.Unused || slices.Contains(m.net.EOG, id)
+	return kind == tokenizer.Control || kind == tokenizer.Unused || slices.Contains(m.weights.EOG, id)
 }
 
 // mode names the way to decode that o asks for.
 func (m *model) mode(o engine.GenerateOptions) string {
-	if o.Mode == engine.ARMode || !m.net.HasDiffusion() || o.Block == 1 {
+	if o.Mode == engine.ARMode || !m.weights.HasDiffusion() || o.Block == 1 {
 		return "ar"
 	}
 	if o.Mode == engine.Auto {
@@ -78,7 +78,7 @@ func (m *model) block(o engine.GenerateOptions) int {
 	if o.Block > 0 {
 		return o.Block
 	}
-	return m.net.BlockSize
+	return m.weights.BlockSize
 }
 
 // promptRate is in tokens read a second, those found in the cache left out.

@@ -24,7 +24,7 @@ func sampleResult() *benchResult {
 		Tests:  []benchTest{newTest("pp512", 512, samples{1, 2, 4}, engine.Work{Bytes: 1e8, MultiplyAdds: 4e11})},
 		Passes: []benchPass{
 			{Rows: 1, AR: newTest("ar", 1, samples{0.01}, engine.Work{Bytes: 1e8}), Diffusion: diff(1, 0.02)},
-			{Rows: 4, AR: newTest("ar", 4, samples{0.015}, engine.Work{Bytes: 1e8}), Diffusion: diff(4, 0.025)},
+			{Rows: 4, AR: newTest("ar", 4, samples{0.015}, engine.Work{Bytes: 1e8}), Diffusion: diff(4, 0.025), Step: diff(4, 0.04)},
 		},
 		Decode: &benchDecode{Prompts: 3, Same: 3, Histogram: make([]int, 4)},
 	}
@@ -94,8 +94,8 @@ func TestBenchFormats(t *testing.T) {
 	}
 
 	rows, err := csv.NewReader(strings.NewReader(format("csv"))).ReadAll()
-	if err != nil || len(rows) != 1+1+4+3 {
-		t.Fatalf("csv has %d rows, %v; want a head, 1 test, 4 passes, 3 decodings", len(rows), err)
+	if err != nil || len(rows) != 1+1+5+3 {
+		t.Fatalf("csv has %d rows, %v; want a head, 1 test, 4 passes, 1 step, 3 decodings", len(rows), err)
 	}
 	want := []string{"a machine", "f16", "10", "400", "m|odel", "q4_k", "3145728", "2500000", "cpu", "2", "pp512", "512", "2000"}
 	if got := append(rows[1][:len(want):len(want)], rows[1][17:]...); !reflect.DeepEqual(got, append(want, "2000", "1")) {

@@ -97,7 +97,7 @@ func (b *bench) decode(ctx context.Context, r *benchResult) error {
 // of median time for each mode, and whether the tokens were the same in all.
 func (b *bench) answer(ctx context.Context, prompt []int32) (median map[engine.Mode]engine.Stats, same bool, err error) {
 	modes := []engine.Mode{engine.ARMode}
-	if b.m.net.HasDiffusion() {
+	if b.m.weights.HasDiffusion() {
 		modes = append(modes, engine.DraftMode, engine.Auto)
 	}
 	o := engine.GenerateOptions{MaxTokens: b.f.n, Block: b.f.block, Sampling: b.f.sampling.options(engine.Sampling{})}

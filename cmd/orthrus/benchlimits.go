@@ -5,13 +5,14 @@ import (
 	"sync"
 	"time"
 
+	"orthrus/cuda"
 	"orthrus/engine"
 	"orthrus/quant"
 )
 
 // limits are what a machine can do at most.
 type limits struct {
-	Read float64 `json:"read_gb_per_s"` // from memory
+	Read float64 `json:"read_gb_per_s"` // from memory; on a GPU, what a copy reads and writes
 	Int8 float64 `json:"int8_gops"`     // billions of int8 operations a second, two a multiply-add
 }
 
@@ -33,7 +34,17 @@ func bestLimits(all []limits) (best limits) {
 // limits measures the machine, before the tests and after them.
 func (b *bench) limits(_ context.Context, r *benchResult) error {
 	b.c.status("limits of this machine")
-	r.Limits = append(r.Limits, measureLimits(r.Threads))
+	l := limits{}
+	if gpu, ok := b.m.net.Backend.(*cuda.Backend); ok {
+		bytes, operations, err := gpu.Limits()
+		if err != nil {
+			return err
+		}
+		l = limits{Read: bytes / 1e9, Int8: operations / 1e9}
+	} else {
+		l = measureLimits(r.Threads)
+	}
+	r.Limits = append(r.Limits, l)
 	return nil
 }
 
@@ -43,7 +54,7 @@ const (
 	limitTime   = 5 * time.Millisecond // of a round of multiply-adds
 )
 
-// measureLimits takes the median of some rounds on all threads.
+// measureLimits takes the median of some rounds on all threads of the CPU.
 func measureLimits(threads int) limits {
 	buf := make([]byte, limitBytes)
 	part := func(i int) []byte { return buf[i*len(buf)/threads : (i+1)*len(buf)/threads] }

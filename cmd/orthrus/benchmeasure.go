@@ -35,7 +35,7 @@ func (b *bench) prepare(prompts []string) error {
 		}
 	}
 	// tg begins with the second token of an answer.
-	need := b.f.depth + max(b.f.pp, b.f.tg+1, b.m.net.BlockSize, passRows[len(passRows)-1])
+	need := b.f.depth + max(b.f.pp, b.f.tg+1, b.m.weights.BlockSize, passRows[len(passRows)-1])
 	for _, p := range prompts {
 		text, err := b.m.opening(&b.f.template, p)
 		if err != nil {
@@ -45,35 +45,38 @@ func (b *bench) prepare(prompts []string) error {
 		b.prompts = append(b.prompts, ids)
 		need = max(need, len(ids)+b.f.n)
 		if b.f.record != "" {
-			need = max(need, len(ids)+b.f.n+b.m.net.BlockSize)
+			need = max(need, len(ids)+b.f.n+b.m.weights.BlockSize)
 		}
 	}
 	if b.f.replay != "" {
-		traces, err := readTraces(b.f.replay, b.m.net.Context)
+		traces, err := readTraces(b.f.replay, b.m.weights.Context)
 		if err != nil {
 			return err
 		}
 		for _, t := range traces {
-			need = max(need, min(t.Prompt+len(t.Steps)+2+b.m.net.BlockSize, b.m.net.Context))
+			need = max(need, min(t.Prompt+len(t.Steps)+2+b.m.weights.BlockSize, b.m.weights.Context))
 		}
 		b.traces = traces
 	}
 	if c := b.f.model.context; c > 0 && c < need {
 		return usagef("-c %d: the tests need a context of %d tokens: raise -c, or lower -d, --pp, --tg or -n", c, need)
 	}
-	if need > b.m.net.Context {
-		return fmt.Errorf("the tests need a context of %d tokens, and %s was made for at most %d: lower -d, --pp, --tg or -n", need, b.m.name(), b.m.net.Context)
+	if need > b.m.weights.Context {
+		return fmt.Errorf("the tests need a context of %d tokens, and %s was made for at most %d: lower -d, --pp, --tg or -n", need, b.m.name(), b.m.weights.Context)
 	}
-	return b.m.converse(&b.f.model, max(2048, need))
+	return b.m.converse(b.c, &b.f.model, max(2048, need))
 }
 
 func (b *bench) measure(ctx context.Context) (*benchResult, error) {
 	m := b.m
 	r := &benchResult{
-		Machine: m.net.Backend.Describe(), Backend: m.net.Backend.Name(), Threads: b.f.model.cpuThreads(), Model: m.name(), Type: b.typeName(),
-		Cache: b.f.model.cacheType, Depth: b.f.depth, Size: m.net.Bytes(), Random: b.f.shape != "", Block: m.block(engine.GenerateOptions{Block: b.f.block}),
+		Machine: m.net.Backend.Describe(), Backend: m.net.Backend.Name(), Model: m.name(), Type: b.typeName(),
+		Cache: b.f.model.cacheType, Depth: b.f.depth, Size: m.weights.Bytes(), Random: b.f.shape != "", Block: m.block(engine.GenerateOptions{Block: b.f.block}),
 	}
-	for _, t := range m.net.Tensors() {
+	if r.Backend == "cpu" {
+		r.Threads = b.f.model.cpuThreads()
+	}
+	for _, t := range m.weights.Tensors() {
 		r.Parameters += int64(t.Elems())
 	}
 	steps := []func(context.Context, *benchResult) error{b.prompt, b.oneByOne, b.passes}
@@ -99,7 +102,7 @@ func (b *bench) measure(ctx context.Context) (*benchResult, error) {
 
 // work is what a pass cannot do without.
 func (b *bench) work(view engine.View, pos, rows, heads int) engine.Work {
-	return b.m.net.Work(view, pos, rows, heads, cacheTypes[b.f.model.cacheType])
+	return b.m.weights.Work(view, pos, rows, heads, cacheTypes[b.f.model.cacheType])
 }
 
 // typeName is what the file says its type is, else the type of most bytes.
@@ -113,7 +116,7 @@ func (b *bench) typeName() string {
 		}
 	}
 	bytes, most := map[gguf.Type]int{}, gguf.F32
-	for _, t := range b.m.net.Tensors() {
+	for _, t := range b.m.weights.Tensors() {
 		if bytes[t.Type] += len(t.Data); bytes[t.Type] > bytes[most] {
 			most = t.Type
 		}
@@ -181,39 +184,53 @@ func (b *bench) oneByOne(ctx context.Context, r *benchResult) error {
 	}
 	var work engine.Work
 	for i := range b.f.tg {
-		w := b.work(engine.AR, b.f.depth+1+i, 1, 1)
-		work.Bytes += w.Bytes
-		work.MultiplyAdds += w.MultiplyAdds
+		work = work.Plus(b.work(engine.AR, b.f.depth+1+i, 1, 1))
 	}
 	r.Tests = append(r.Tests, newTest(name, b.f.tg, s[0], work))
 	return nil
 }
 
-// passes measures single passes of both views.
+// passes measures single passes of both views, and steps of them.
 func (b *bench) passes(ctx context.Context, r *benchResult) error {
 	widths := slices.Clone(passRows)
-	if b.m.net.HasDiffusion() {
-		widths = slices.DeleteFunc(widths, func(n int) bool { return n > b.m.net.BlockSize })
+	if b.m.weights.HasDiffusion() {
+		widths = slices.DeleteFunc(widths, func(n int) bool { return n > b.m.weights.BlockSize })
 	}
 	if r.Block > 0 && !slices.Contains(widths, r.Block) {
 		widths = append(widths, r.Block)
 		slices.Sort(widths)
 	}
-	views := []engine.View{engine.AR}
-	if b.m.net.HasDiffusion() {
-		views = append(views, engine.Diffusion)
+	const ar, diffusion, step = 0, 1, 2
+	kinds := 1
+	if b.m.weights.HasDiffusion() {
+		kinds = 3
 	}
-	s, err := b.rounds(ctx, "passes", len(widths)*len(views), func(i int) (time.Duration, error) {
-		return b.m.d.TimePass(views[i%len(views)], b.f.depth, widths[i/len(views)])
+	s, err := b.rounds(ctx, "passes", len(widths)*kinds, func(i int) (time.Duration, error) {
+		n := widths[i/kinds]
+		switch {
+		case i%kinds == ar:
+			return b.m.d.TimePass(engine.AR, b.f.depth, n)
+		case i%kinds == diffusion:
+			return b.m.d.TimePass(engine.Diffusion, b.f.depth, n)
+		case n == 1:
+			return 0, nil // there is nothing to draft
+		}
+		return b.m.d.TimeStep(b.f.depth, n)
 	})
 	if err != nil {
 		return err
 	}
 	for i, n := range widths {
-		p := benchPass{Rows: n, AR: newTest("ar", n, s[i*len(views)], b.work(engine.AR, b.f.depth, n, n))}
-		if len(views) > 1 {
-			d := newTest("diffusion", n, s[i*len(views)+1], b.work(engine.Diffusion, b.f.depth, n, n))
+		s := s[i*kinds:]
+		p := benchPass{Rows: n, AR: newTest("ar", n, s[ar], b.work(engine.AR, b.f.depth, n, n))}
+		if kinds > 1 {
+			d := newTest("diffusion", n, s[diffusion], b.work(engine.Diffusion, b.f.depth, n, n))
 			p.Diffusion = &d
+			if n > 1 {
+				work := b.work(engine.Diffusion, b.f.depth, n, n-1).Plus(p.AR.Work)
+				t := newTest("step", 1, s[step], work)
+				p.Step = &t
+			}
 		}
 		r.Passes = append(r.Passes, p)
 	}

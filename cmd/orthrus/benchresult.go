@@ -12,7 +12,7 @@ import (
 type benchResult struct {
 	Machine    string       `json:"machine"`
 	Backend    string       `json:"backend"`
-	Threads    int          `json:"threads"`
+	Threads    int          `json:"threads"` // of the CPU; 0 on a GPU
 	Model      string       `json:"model"`
 	Type       string       `json:"type"`
 	Random     bool         `json:"random_weights"`
@@ -67,22 +67,23 @@ func (t *benchTest) holdAgainst(l limits) {
 	t.Share = t.FloorMS / t.MS
 }
 
-// benchPass is a pass of Rows rows through both views.
+// benchPass is a pass of Rows rows through both views, and a step that drafts and
+// verifies so many.
 type benchPass struct {
 	Rows      int        `json:"rows"`
 	AR        benchTest  `json:"ar"`
 	Diffusion *benchTest `json:"diffusion,omitempty"`
+	Step      *benchTest `json:"step,omitempty"` // from 2 rows on
 
 	// Times over T(1), the time of an AR pass of one row.
 	ARRatio        float64 `json:"ar_ratio"`
 	DiffusionRatio float64 `json:"diffusion_ratio,omitempty"`
-	// Tokens a step from which on drafting so many rows pays.
+	// Tokens a step from which on drafting so many rows pays: a step's time over T(1).
 	BreakEven float64 `json:"break_even_tokens_per_step,omitempty"`
 }
 
-// conclude fills what follows from the measurements: a step costs a draft and a
-// verification of the block, and yields so many tokens as T(1) would give one by
-// one.
+// conclude fills what follows from the measurements: a step pays if it yields more
+// tokens than one by one decoding would in its time.
 func (r *benchResult) conclude() {
 	if r.Limits != nil {
 		for _, t := range r.all() {
@@ -97,7 +98,10 @@ func (r *benchResult) conclude() {
 			continue
 		}
 		p.DiffusionRatio = p.Diffusion.MS / one
-		p.BreakEven = p.ARRatio + p.DiffusionRatio
+		if p.Step == nil {
+			continue
+		}
+		p.BreakEven = p.Step.MS / one
 		if p.Rows == r.Block {
 			r.BreakEven = p.BreakEven
 		}
@@ -122,6 +126,9 @@ func (r *benchResult) all() (tests []*benchTest) {
 		tests = append(tests, &p.AR)
 		if p.Diffusion != nil {
 			tests = append(tests, p.Diffusion)
+		}
+		if p.Step != nil {
+			tests = append(tests, p.Step)
 		}
 	}
 	return tests

@@ -99,7 +99,7 @@ func (r *benchResult) costs() table {
 			t.column("floor ms", "share")
 		}
 	}
-	t.column("break-even tokens/step")
+	t.column("step ms", "break-even tokens/step")
 	for _, p := range r.Passes {
 		row := []string{fmt.Sprint(p.Rows)}
 		add := func(test *benchTest, ratio float64) {
@@ -111,9 +111,9 @@ func (r *benchResult) costs() table {
 		add(&p.AR, p.ARRatio)
 		if p.Diffusion != nil {
 			add(p.Diffusion, p.DiffusionRatio)
-			if p.Rows > 1 {
-				row = append(row, fmt.Sprintf("%.2f", p.BreakEven))
-			}
+		}
+		if p.Step != nil {
+			row = append(row, fmt.Sprintf("%.2f ± %.2f", p.Step.MS, p.Step.MSStddev), fmt.Sprintf("%.2f", p.BreakEven))
 		}
 		t.row(row...)
 	}
@@ -174,6 +174,9 @@ func (r *benchResult) csv(out io.Writer) error {
 		measured(r.at(fmt.Sprintf("ar pass n=%d", p.Rows)), p.AR)
 		if p.Diffusion != nil {
 			measured(r.at(fmt.Sprintf("diffusion pass n=%d", p.Rows)), *p.Diffusion)
+		}
+		if p.Step != nil {
+			measured(r.at(fmt.Sprintf("step n=%d", p.Rows)), *p.Step)
 		}
 	}
 	if d := r.Decode; d != nil {

@@ -24,7 +24,7 @@ const maxTraces = 32 << 20
 
 // record writes what drafting gives along the answers to the prompts.
 func (b *bench) record(ctx context.Context, path string) error {
-	if !b.m.net.HasDiffusion() {
+	if !b.m.weights.HasDiffusion() {
 		return fmt.Errorf("--record: %s has no diffusion view to draft with", b.m.name())
 	}
 	var traces []*engine.Trace

@@ -46,6 +46,8 @@ func completeFlags(cmd *cobra.Command) {
 		complete := cobra.NoFileCompletions
 		if c, ok := f.Value.(*choice); ok {
 			complete = cobra.FixedCompletions(c.words, cobra.ShellCompDirectiveNoFileComp)
+		} else if _, ok := f.Value.(*backendFlag); ok {
+			complete = cobra.FixedCompletions(backends, cobra.ShellCompDirectiveNoFileComp)
 		} else if kind, _ := pflag.UnquoteUsage(f); kind == "file" {
 			return // the shell's own
 		}

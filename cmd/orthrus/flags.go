@@ -33,7 +33,7 @@ type modelFlags struct {
 	path      string
 	context   int
 	threads   int
-	backend   string
+	backend   backendFlag
 	cacheType string
 }
 
@@ -42,7 +42,8 @@ func (f *modelFlags) add(fs *pflag.FlagSet) {
 	addModelPath(fs, &f.path)
 	fs.IntVarP(&f.context, "ctx-size", "c", 0, "`tokens` of context (default: the model's, at most 8192)")
 	fs.IntVarP(&f.threads, "threads", "t", 0, "CPU threads (default: one a core)")
-	choose(fs, &f.backend, "backend", "b", "auto", "where to compute: auto or cpu", []string{"auto", "cpu"})
+	f.backend.name = "auto"
+	fs.VarP(&f.backend, "backend", "b", "where to compute: auto, cpu, cuda or cuda:N (orthrus devices lists them)")
 	choose(fs, &f.cacheType, "cache-type", "", "f16", "type of the KV cache: f16, f32 or q8_0", []string{"f16", "f32", "q8_0"})
 }
 

@@ -52,7 +52,7 @@ Exit status: 0 done, 1 a failure, 2 a mistake in the arguments, 130 interrupted.
 	root.SetHelpCommand(newHelp())
 	root.AddCommand(
 		newConvert(c), newQuantize(c), newRun(c), newChat(c), newBench(c),
-		newInspect(c), newTokenize(c), newVersion(c), newCompletion(c),
+		newInspect(c), newTokenize(c), newDevices(c), newVersion(c), newCompletion(c),
 	)
 	for _, cmd := range root.Commands() {
 		completeFlags(cmd)

@@ -74,7 +74,9 @@ func TestUsageErrors(t *testing.T) {
 		"run -p x --mode fast",
 		"run -p x --block -1",
 		"run -p x --cache-type q4_k",
-		"run -p x -b cuda",
+		"run -p x -b metal",
+		"run -p x -b cuda:one",
+		"run -p x -b cuda:-1",
 		"run -p x -c -1",
 		"run -p x -t -1",
 		"run -p x --think --no-think",
@@ -218,7 +220,7 @@ func TestCompletion(t *testing.T) {
 		"bench --type ":                       strings.Join(convert.Types(), "\n") + "\n:4\n",
 		"bench --shape ":                      "0.6b\n1.7b\n4b\n8b\n14b\n32b\n:4\n",
 		"completion f":                        "fish\n:4\n",
-		"help ":                               "bench\nchat\ncompletion\nconvert\nhelp\ninspect\nquantize\nrun\ntokenize\nversion\n:4\n",
+		"help ":                               "bench\nchat\ncompletion\nconvert\ndevices\nhelp\ninspect\nquantize\nrun\ntokenize\nversion\n:4\n",
 	} {
 		if r := orthrus(t, "", append([]string{"__complete"}, strings.Split(line, " ")...)...); r.status != 0 || r.out != want {
 			t.Errorf("%q: status %d, %q; want %q", line, r.status, r.out, want)

@@ -8,10 +8,8 @@ import (
 
 	"orthrus/engine"
 	"orthrus/engine/chat"
-	"orthrus/engine/cpu"
 	"orthrus/engine/tokenizer"
 	"orthrus/gguf"
-	"orthrus/quant"
 )
 
 // defaultContext bounds the context where none is asked for.
@@ -21,7 +19,8 @@ const defaultContext = 8192
 type model struct {
 	file     *gguf.File // nil for random weights, as is tok
 	tok      *tokenizer.Tokenizer
-	net      *engine.Net
+	weights  *engine.Model
+	net      *engine.Net // nil before converse, as is d
 	d        *engine.Decoder
 	template *chat.Template // nil before loadTemplate, and if the file has none
 	demo     bool
@@ -40,14 +39,14 @@ func openFile(c *console, path string) (f *gguf.File, demo bool, err error) {
 	return f, true, err
 }
 
-// open loads the model and places it on the backend. converse follows.
+// open loads the model. converse places it on a device.
 func (f *modelFlags) open(c *console) (m *model, err error) {
 	start := time.Now()
 	m = &model{}
 	if m.file, m.demo, err = openFile(c, f.path); err != nil {
 		return nil, err
 	}
-	if err = m.load(f); err != nil {
+	if err = m.load(); err != nil {
 		m.close()
 		return nil, err
 	}
@@ -55,41 +54,43 @@ func (f *modelFlags) open(c *console) (m *model, err error) {
 	return m, nil
 }
 
-func (m *model) load(f *modelFlags) error {
-	weights, err := engine.Load(m.file)
-	if err != nil {
+func (m *model) load() (err error) {
+	if m.weights, err = engine.Load(m.file); err != nil {
 		return err
 	}
 	if m.tok, err = tokenizer.FromGGUF(m.file.Metadata); err != nil {
 		return m.fileError(err)
 	}
-	if m.tok.Size() > weights.Vocab {
-		return m.fileError(fmt.Errorf("the tokenizer has %d tokens and token_embd.weight %d rows", m.tok.Size(), weights.Vocab))
+	if m.tok.Size() > m.weights.Vocab {
+		return m.fileError(fmt.Errorf("the tokenizer has %d tokens and token_embd.weight %d rows", m.tok.Size(), m.weights.Vocab))
 	}
-	return m.place(weights, f)
+	return nil
 }
 
-// place puts the weights on the device that -b chooses: the CPU is the only one
-// so far. An ORTHRUS_CPU that this machine cannot satisfy is an error, not a
-// surprise in the figures.
-func (m *model) place(weights *engine.Model, f *modelFlags) (err error) {
-	if _, err = quant.CPU(); err != nil {
-		return err
-	}
-	m.net, err = engine.Place(weights, cpu.New(f.cpuThreads()), nil)
-	return err
-}
-
-// converse allocates the conversation, with the context that -c asks for, or
-// the given one.
-func (m *model) converse(f *modelFlags, context int) (err error) {
-	if f.context > m.net.Context {
-		return fmt.Errorf("-c %d: %s was made for a context of at most %d tokens: lower -c", f.context, m.name(), m.net.Context)
+// converse puts the model on a device and allocates the conversation, with the
+// context that -c asks for, or the given one.
+func (m *model) converse(c *console, f *modelFlags, context int) error {
+	start := time.Now()
+	if f.context > m.weights.Context {
+		return fmt.Errorf("-c %d: %s was made for a context of at most %d tokens: lower -c", f.context, m.name(), m.weights.Context)
 	}
 	if f.context > 0 {
 		context = f.context
 	}
-	m.d, err = engine.NewDecoder(m.net, engine.DecoderOptions{Context: context, Cache: cacheTypes[f.cacheType]})
+	o := engine.DecoderOptions{Context: context, Cache: cacheTypes[f.cacheType]}
+	b, err := f.choose(c, m.weights, o)
+	if err != nil {
+		return err
+	}
+	progress, finish := c.lateProgress("to " + b.Name())
+	m.net, err = engine.Place(m.weights, b, progress)
+	finish()
+	if err != nil {
+		b.Close()
+		return err
+	}
+	m.d, err = engine.NewDecoder(m.net, o)
+	m.loadTime += time.Since(start)
 	return err
 }
 
@@ -97,18 +98,18 @@ func (m *model) converse(f *modelFlags, context int) (err error) {
 func (m *model) check(o engine.GenerateOptions) error {
 	drafts := o.Mode == engine.DraftMode || o.Mode == engine.Auto && o.Block > 1
 	switch {
-	case drafts && !m.net.HasDiffusion():
+	case drafts && !m.weights.HasDiffusion():
 		return fmt.Errorf("%s has no diffusion view to draft with: use --mode ar, without --block", m.name())
-	case drafts && o.Block > m.net.BlockSize:
-		return fmt.Errorf("--block %d: %s drafts with at most %d rows", o.Block, m.name(), m.net.BlockSize)
+	case drafts && o.Block > m.weights.BlockSize:
+		return fmt.Errorf("--block %d: %s drafts with at most %d rows", o.Block, m.name(), m.weights.BlockSize)
 	}
 	return nil
 }
 
 // name is what people call the model.
 func (m *model) name() string {
-	if m.net.Name != "" {
-		return printable(m.net.Name)
+	if m.weights.Name != "" {
+		return printable(m.weights.Name)
 	}
 	return strings.TrimSuffix(filepath.Base(m.file.Path), ".gguf")
 }

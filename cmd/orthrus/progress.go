@@ -40,3 +40,14 @@ func (c *console) progress(what string) (update func(done, total int64), finish 
 		}
 	}
 }
+
+// lateProgress is progress that shows after a second, if it takes as long.
+func (c *console) lateProgress(what string) (update func(done, total int64), finish func()) {
+	start := time.Now()
+	show, finish := c.progress(what)
+	return func(done, total int64) {
+		if time.Since(start) > time.Second {
+			show(done, total)
+		}
+	}, finish
+}

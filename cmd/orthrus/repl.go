@@ -35,7 +35,7 @@ func newREPL(c *console, m *model, f *runFlags, lines lineReader) *repl {
 		system: f.template.system, think: f.template.thinking(m.demo), stops: f.stops,
 		options: f.decode.options(), seeded: f.sampling.seeded(),
 	}
-	r.options.Sampling = f.sampling.options(m.net.Sampling)
+	r.options.Sampling = f.sampling.options(m.weights.Sampling)
 	return r
 }
 

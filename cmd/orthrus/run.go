@@ -119,7 +119,7 @@ func (f *runFlags) start(c *console) (*model, error) {
 		err = m.loadTemplate(c)
 	}
 	if err == nil {
-		err = m.converse(&f.model, min(m.net.Context, defaultContext))
+		err = m.converse(c, &f.model, min(m.weights.Context, defaultContext))
 	}
 	if err != nil {
 		m.close()
@@ -141,7 +141,7 @@ func (f *runFlags) run(ctx context.Context, c *console, prompt string) error {
 		return err
 	}
 	o := f.decode.options()
-	o.Sampling = f.sampling.options(m.net.Sampling)
+	o.Sampling = f.sampling.options(m.weights.Sampling)
 
 	ctx, stop := c.interruptible(ctx)
 	defer stop()

@@ -37,7 +37,7 @@ func (r *repl) writeSession(w io.Writer) error {
 		return err
 	}
 	h := &sessionHeader{
-		Model: r.m.net.Fingerprint(), Name: r.m.name(),
+		Model: r.m.weights.Fingerprint(), Name: r.m.name(),
 		System: r.system, Messages: r.messages, Think: r.think, Sampling: r.sampling(),
 	}
 	err = writeSessionHeader(z, h)
@@ -84,7 +84,7 @@ func (r *repl) readSession(f io.Reader) (*sessionHeader, error) {
 	if err != nil {
 		return nil, err
 	}
-	if h.Model != r.m.net.Fingerprint() {
+	if h.Model != r.m.weights.Fingerprint() {
 		return nil, fmt.Errorf("saved with another model, %.60q: start orthrus with that one", h.Name)
 	}
 	err = r.m.d.Restore(z)

@@ -37,7 +37,7 @@ var settings = []setting{
 		},
 		func(r *repl, v string) bool {
 			mode, ok := modes[v]
-			if mode == engine.DraftMode && !r.m.net.HasDiffusion() || !ok {
+			if mode == engine.DraftMode && !r.m.weights.HasDiffusion() || !ok {
 				return false
 			}
 			r.options.Mode = mode
@@ -45,7 +45,7 @@ var settings = []setting{
 		}},
 	{"block", "0 (the model's) to the model's block size",
 		func(r *repl) string { return strconv.Itoa(r.options.Block) },
-		func(r *repl, v string) bool { return setInt(&r.options.Block, v, 0, r.m.net.BlockSize) }},
+		func(r *repl, v string) bool { return setInt(&r.options.Block, v, 0, r.m.weights.BlockSize) }},
 	{"n", "-1 (no limit), or 1 or more",
 		func(r *repl) string {
 			if r.options.MaxTokens == 0 {

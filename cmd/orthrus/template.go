@@ -19,8 +19,8 @@ func (m *model) loadTemplate(c *console) error {
 			return nil
 		}
 		c.note("%s has no chat template: using ChatML", m.name())
-		if !slices.Contains(m.net.EOG, end) {
-			m.net.EOG = append(m.net.EOG, end)
+		if !slices.Contains(m.weights.EOG, end) {
+			m.weights.EOG = append(m.weights.EOG, end)
 		}
 		source, err = chat.ChatML, nil
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"orthrus/cuda"
 	"orthrus/quant"
 )
 
@@ -17,10 +18,15 @@ var version string
 func newVersion(c *console) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Print the version, and the instruction set in use",
+		Short: "Print the version, the instruction set in use, and the GPUs",
 		Args:  takes(0, 0),
 		RunE: func(*cobra.Command, []string) error {
-			_, err := io.WriteString(c.out, versionText())
+			text := versionText()
+			devices, _ := cuda.Devices() // most machines have none
+			for _, d := range devices {
+				text += fmt.Sprintf("cuda:%d: %s\n", d.Index, d.Describe())
+			}
+			_, err := io.WriteString(c.out, text)
 			return err
 		},
 	}

@@ -12,3 +12,4 @@
 #include "embed.cuh"
 #include "accept.cuh"
 #include "choose.cuh"
+#include "limits.cuh"

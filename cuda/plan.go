@@ -1,0 +1,126 @@
+package cuda
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	"orthrus/engine"
+	"orthrus/gguf"
+)
+
+// needs are bytes of device memory.
+type needs struct {
+	weights, cache, work int64
+}
+
+func (n needs) sum() int64 { return n.weights + n.cache + n.work }
+
+// quantizedForms are the forms of int8 that a context has room for.
+var quantizedForms = [...]form{form32, form256}
+
+// slack is what the driver takes for recorded passes, and loses by rounding.
+const slack = 256 << 20
+
+// contextNeeds is what one context takes.
+func contextNeeds(g engine.Geometry) needs {
+	state, _ := stateBytes(g)
+	n := needs{cache: newCache(g, g.Layers, g.Context).bytes()}
+	n.work = state - n.cache + g.Activations() + slack
+	for _, f := range quantizedForms {
+		n.work += actBytes(f, g.Rows, widest(g))
+	}
+	return n
+}
+
+// widest is the longest row that a product takes.
+func widest(g engine.Geometry) int { return max(g.Hidden, g.Heads*g.HeadDim, g.FF) }
+
+// Reserve plans the memory of a model and a context, and takes that of the weights, before anything else is done. A
+// model that does not fit is an error of one line that tells what would.
+func (b *Backend) Reserve(m *engine.Model, o engine.DecoderOptions) error {
+	if o.Chunk <= 0 {
+		o.Chunk = b.Chunk()
+	}
+	g, err := m.Geometry(o)
+	if err != nil {
+		return err
+	}
+	if err := checkGeometry(g); err != nil {
+		return err
+	}
+	n := contextNeeds(g)
+	var parameters int64
+	for _, t := range m.Tensors() {
+		n.weights += weightBytes(t)
+		parameters += int64(t.Elems())
+	}
+	free, _, err := b.device.memory()
+	if err != nil {
+		return err
+	}
+	if n.sum() > free {
+		return b.tooLarge(g, n, free, smallerType(parameters, n, free))
+	}
+	at, err := b.device.alloc(n.weights)
+	if err != nil {
+		return err
+	}
+	b.memory = append(b.memory, at)
+	b.reserved = span{at, n.weights}
+	return nil
+}
+
+// tooLarge tells what is needed, what is free, and what would fit.
+func (b *Backend) tooLarge(g engine.Geometry, n needs, free int64, others ...string) error {
+	var parts, fits []string
+	if n.weights > 0 {
+		parts = append(parts, fmt.Sprintf("%s for weights", gigabytes(n.weights)))
+	}
+	parts = append(parts, fmt.Sprintf("%s for a context of %d tokens", gigabytes(n.cache), g.Context), fmt.Sprintf("%s to work", gigabytes(n.work)))
+	if c := largestContext(g, free-n.weights); c > 0 {
+		fits = append(fits, fmt.Sprintf("-c %d", c))
+	}
+	if smaller := g; g.Cache != gguf.Q8_0 && g.HeadDim%32 == 0 {
+		smaller.Cache = gguf.Q8_0
+		if n.weights+contextNeeds(smaller).sum() <= free {
+			fits = append(fits, "--cache-type q8_0")
+		}
+	}
+	for _, s := range others {
+		if s != "" {
+			fits = append(fits, s)
+		}
+	}
+	advice := "use -b cpu"
+	if fits != nil {
+		advice = strings.Join(fits, " or ") + " would fit"
+	}
+	return fmt.Errorf("%s has %s of memory free, and %s are needed (%s): %s",
+		b.name, gigabytes(free), gigabytes(n.sum()), strings.Join(parts, ", "), advice)
+}
+
+// largestContext is the largest context, in steps, that fits into so many bytes, or 0.
+func largestContext(g engine.Geometry, bytes int64) int {
+	const step = 256
+	return step * sort.Search(g.Context/step, func(i int) bool {
+		g.Context = (i + 1) * step
+		return contextNeeds(g).sum() > bytes
+	})
+}
+
+// smallerType names the best type of weights with which a model would fit, or nothing.
+func smallerType(parameters int64, n needs, free int64) string {
+	for _, t := range []struct {
+		name string
+		bits float64 // of a weight, about
+	}{{"q8_0", 8.5}, {"q6_k", 6.6}, {"q5_k_m", 5.7}, {"q4_k_m", 4.9}, {"q4_0", 4.5}} {
+		bytes := int64(float64(parameters) * t.bits / 8)
+		if bytes < n.weights && bytes+n.cache+n.work <= free {
+			return "weights of type " + t.name
+		}
+	}
+	return ""
+}
+
+func gigabytes(bytes int64) string { return fmt.Sprintf("%.1f GB", float64(bytes)/1e9) }

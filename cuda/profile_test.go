@@ -1,0 +1,171 @@
+//go:build gpu
+
+package cuda
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"unsafe"
+
+	"orthrus/convert"
+	"orthrus/engine"
+	"orthrus/gguf"
+)
+
+func init() {
+	functions = append(functions, "cuEventCreate", "cuEventRecord", "cuEventElapsedTime", "cuEventDestroy_v2")
+}
+
+// profiler is a device that times every kernel by events before and behind it, while it has a list.
+type profiler struct {
+	*gpu
+	list   []timed
+	active bool
+}
+
+type timed struct {
+	kernel        string
+	before, after uintptr
+}
+
+func (p *profiler) mark() (event uintptr, err error) {
+	if err = p.call("cuEventCreate", uintptr(unsafe.Pointer(&event)), 0); err == nil {
+		err = p.call("cuEventRecord", event, p.stream)
+	}
+	return event, err
+}
+
+func (p *profiler) launch(kernel string, grid [3]int, block, shared int, args unsafe.Pointer, size uintptr) error {
+	if !p.active {
+		return p.gpu.launch(kernel, grid, block, shared, args, size)
+	}
+	before, err := p.mark()
+	if err == nil {
+		err = p.gpu.launch(kernel, grid, block, shared, args, size)
+	}
+	if err != nil {
+		return err
+	}
+	after, err := p.mark()
+	p.list = append(p.list, timed{kernel, before, after})
+	return err
+}
+
+// record gives a graph that launches its kernels one by one.
+func (p *profiler) record(build func() error) (graph, error) { return &unrecorded{build}, nil }
+
+func (p *profiler) run(g graph) error { return g.(*unrecorded).build() }
+
+type unrecorded struct{ build func() error }
+
+func (*unrecorded) release() {}
+
+// fork gives the profiler itself: it has one queue.
+func (p *profiler) fork() (device, error) {
+	p.mu.Lock()
+	p.queues++
+	p.mu.Unlock()
+	return p, nil
+}
+
+func (p *profiler) close() error {
+	p.mu.Lock()
+	p.queues--
+	p.mu.Unlock()
+	return nil
+}
+
+// TestProfile prints what kernel takes how much of a pass of the 8B shape.
+func TestProfile(t *testing.T) {
+	const headDim, layers, depth = 128, 36, 512
+	config := engine.Config{
+		Arch: "orthrus", Layers: layers, Hidden: 4096, Heads: 32, KVHeads: 8, HeadDim: headDim, FF: 12288, Vocab: 151936,
+		Context: 40960, Eps: 1e-6, Rope: engine.NewRope(1e6, headDim), BlockSize: 32, MaskToken: 151669,
+	}
+	types, err := convert.Plan("q4_k_m", "", layers, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := engine.Random(config, false, types)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &profiler{gpu: testDevice(t).(*gpu)}
+	b := newBackend(p, "cuda:0")
+	defer b.Close()
+	n, err := engine.Place(m, b, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := engine.NewDecoder(n, engine.DecoderOptions{Context: 8192, Cache: gguf.F16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	for _, view := range []engine.View{engine.AR, engine.Diffusion} {
+		for _, rows := range []int{1, 32} {
+			p.profile(t, fmt.Sprintf("%v view, %d rows behind %d", view, rows, depth), func() error {
+				_, err := d.TimePass(view, depth, rows)
+				return err
+			})
+		}
+	}
+	p.profile(t, "prompt of 1024", func() error {
+		_, err := d.TimePrompt(0, 1024)
+		return err
+	})
+}
+
+// profile runs something and prints a table of its kernels.
+func (p *profiler) profile(t *testing.T, name string, run func() error) {
+	t.Helper()
+	if err := run(); err != nil { // loads the kernels
+		t.Fatal(err)
+	}
+	sums, err := p.alloc(1 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.free(sums)
+	// While this computes, what is to be timed is queued: no kernel waits for its launch.
+	const rounds = 1_000_000
+	busy := multiplyArgs{sums, rounds}
+	if err := launch[multiplyArgs](p.gpu, "multiply", [3]int{1, 1, 1}, 32, 0, &busy); err != nil {
+		t.Fatal(err)
+	}
+	p.active, p.list = true, nil
+	err = run()
+	p.active = false
+	if err != nil {
+		t.Fatal(err)
+	}
+	type sum struct {
+		kernel string
+		count  int
+		ms     float64
+	}
+	kernels, total := map[string]*sum{}, 0.0
+	for _, l := range p.list {
+		var ms float32
+		if err := p.call("cuEventElapsedTime", uintptr(unsafe.Pointer(&ms)), l.before, l.after); err != nil {
+			t.Fatal(err)
+		}
+		p.call("cuEventDestroy_v2", l.before)
+		p.call("cuEventDestroy_v2", l.after)
+		k := kernels[l.kernel]
+		if k == nil {
+			k = &sum{kernel: l.kernel}
+			kernels[l.kernel] = k
+		}
+		k.count++
+		k.ms += float64(ms)
+		total += float64(ms)
+	}
+	fmt.Printf("%s: %d kernels, %.3f ms in them\n", name, len(p.list), total)
+	for _, k := range slices.SortedFunc(maps.Values(kernels), func(a, b *sum) int { return cmp.Compare(b.ms, a.ms) }) {
+		fmt.Printf("  %-20s %5d  %8.3f ms  %5.1f %%  %7.2f us each\n", k.kernel, k.count, k.ms, 100*k.ms/total, 1000*k.ms/float64(k.count))
+	}
+}
