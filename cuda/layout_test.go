@@ -3,9 +3,7 @@
 package cuda
 
 import (
-	"fmt"
 	"reflect"
-	"strings"
 	"testing"
 
 	"orthrus/internal/emulator"
@@ -80,45 +78,9 @@ func TestLayout(t *testing.T) {
 		if int(of.Size()) != kernel.Args || of.Size()%8 != 0 {
 			t.Errorf("%s has %d bytes, that of kernel %s %d; both must be a multiple of 8", of, of.Size(), name, kernel.Args)
 		}
-		got, want := layout(fieldsOf(of, "", 0)), layout(kernel.Fields)
+		got, want := emulator.Layout(of), kernel.Layout()
 		if got != want {
 			t.Errorf("%s is not the parameter of kernel %s\nGo:\n%s\nC++:\n%s", of, name, got, want)
 		}
 	}
-}
-
-func layout(fields []emulator.Field) string {
-	var b strings.Builder
-	for _, f := range fields {
-		if f.Name == "pad" { // _ in Go
-			continue
-		}
-		fmt.Fprintf(&b, "\t%4d %4d %s\n", f.Offset, f.Bytes, strings.ToLower(f.Name))
-	}
-	return b.String()
-}
-
-// fieldsOf lists the fields of a struct as the emulator does.
-func fieldsOf(of reflect.Type, path string, offset int) []emulator.Field {
-	var list []emulator.Field
-	for i := range of.NumField() {
-		f := of.Field(i)
-		at, name, element := offset+int(f.Offset), path+f.Name, f.Type
-		if f.Name == "_" {
-			continue
-		}
-		if f.Type.Kind() == reflect.Array {
-			element = f.Type.Elem()
-		}
-		if element.Kind() != reflect.Struct || element != f.Type {
-			list = append(list, emulator.Field{Name: name, Offset: at, Bytes: int(f.Type.Size())})
-		}
-		if element.Kind() == reflect.Struct {
-			if element != f.Type {
-				name += "[0]"
-			}
-			list = append(list, fieldsOf(element, name+".", at)...)
-		}
-	}
-	return list
 }
