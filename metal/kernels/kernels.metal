@@ -1,4 +1,8 @@
-#include <metal_stdlib>
-#include <metal_simdgroup_matrix>
-
-using namespace metal;
+#include "accept.h"
+#include "attention.h"
+#include "control.h"
+#include "embed.h"
+#include "float.h"
+#include "heads.h"
+#include "product.h"
+#include "rows.h"

@@ -1,0 +1,66 @@
+package metal
+
+import "orthrus/gguf"
+
+// form is how activations are stored for weights of a type, as in quant.Act.
+type form int32
+
+const (
+	floats  form = iota // float32, for f32, f16, bf16
+	form32              // int8 with a scale for every 32 values, for q8_0, q4_0
+	form256             // int8 with a scale for every 256 values, for q4_k, q5_k, q6_k
+)
+
+func formOf(t gguf.Type) form {
+	switch elems, _ := t.Block(); elems {
+	case 32:
+		return form32
+	case 256:
+		return form256
+	}
+	return floats
+}
+
+// acts are activations of a form of int8 (kernels/act.h). The zero acts are none.
+type acts struct {
+	form            form
+	q, scales, sums binding
+	rows, k         int
+}
+
+// actRows is the number of rows of a tile, which is as large as if all were there.
+const actRows = 8
+
+// actBytes is the size of rows of k values in a form of int8: integers as halves, scales, sums.
+func actBytes(f form, rows, k int) (q, scales, sums int64) {
+	n := int64(ceil(rows, actRows)) * actRows * int64(k)
+	switch f {
+	case form32:
+		return 2 * n, 4 * n / 32, 0
+	case form256:
+		return 2 * n, 4 * n / 256, 4 * n / 32
+	}
+	return 0, 0, 0
+}
+
+// newActs places acts at a buffer of their own.
+func newActs(f form, b buffer, rows, k int) acts {
+	q, scales, _ := actBytes(f, rows, k)
+	a := acts{form: f, q: at(b, 0), scales: at(b, q), sums: at(b, 0), rows: rows, k: k}
+	if f == form256 {
+		a.sums = at(b, q+scales)
+	}
+	return a
+}
+
+// of is rows of k values in a's memory, which has room for them.
+func (a acts) of(rows, k int) acts {
+	a.rows, a.k = rows, k
+	return a
+}
+
+// quantize sets dst to src in dst's form, with the bits of quant.Act.
+func quantize(l *list, dst acts, src matrix) {
+	type args struct{ form, k int32 }
+	add(l, "quantize", [3]int{ceil(dst.k, 256), dst.rows, 1}, simd, args{int32(dst.form), int32(dst.k)}, src.at, dst.q, dst.scales, dst.sums)
+}
