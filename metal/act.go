@@ -31,9 +31,10 @@ type acts struct {
 // actRows is the number of rows of a tile, which is as large as if all were there.
 const actRows = 8
 
-// actBytes is the size of rows of k values in a form of int8: integers as halves, scales, sums.
+// actBytes is the size of rows of k values in a form of int8: integers as halves, scales, sums. There is room for whole
+// blocks of 256, which keeps the three aligned.
 func actBytes(f form, rows, k int) (q, scales, sums int64) {
-	n := int64(ceil(rows, actRows)) * actRows * int64(k)
+	n := int64(ceil(rows, actRows)) * actRows * int64(ceil(k, 256)) * 256
 	switch f {
 	case form32:
 		return 2 * n, 4 * n / 32, 0

@@ -24,8 +24,8 @@ type productArgs struct{ rows, cols, inputs, add int32 }
 // The products' threadgroups have this many simdgroups, which share nothing but what the cache holds.
 const productSimds = 4
 
-// method is how a product of quantized weights is computed.
-type method struct {
+// tiling is how a product of quantized weights is computed.
+type tiling struct {
 	kernel  string // but for the type
 	rows    int    // weight rows of a simdgroup
 	inputs  int    // rows of activations of a simdgroup
@@ -33,21 +33,21 @@ type method struct {
 }
 
 // oneRow serves one row of activations, or several one by one.
-var oneRow = method{kernel: "multiplyRow_%v", rows: 8, inputs: 1}
+var oneRow = tiling{kernel: "multiplyRow_%v", rows: 8, inputs: 1}
 
 // tiles serve up to so many rows of activations, and the last one any number, reading a weight once for all.
 //
 // This is the place for the tensor operations of Metal 4 (family 10, the M5 and later): matmul2d of int8 with int32
-// accumulators gives the integers of a block, and the chain over blocks stays as it is. It would be one more method.
-var tiles = []method{
+// accumulators gives the integers of a block, and the chain over blocks stays as it is. It would be one more tiling.
+var tiles = []tiling{
 	{"multiplyTile_%v_1_1", 8, 8, true},
 	{"multiplyTile_%v_1_2", 8, 16, true},
 	{"multiplyTile_%v_1_4", 8, 32, true},
 	{"multiplyTile_%v_2_4", 16, 32, true},
 }
 
-// methodFor chooses by the rows of activations. Without exact 8x8 products (selftest.go) rows go one by one.
-func methodFor(rows int, exact bool) method {
+// tilingFor chooses by the rows of activations. Without exact 8x8 products (selftest.go) rows go one by one.
+func tilingFor(rows int, exact bool) tiling {
 	if rows == 1 || !exact {
 		return oneRow
 	}
@@ -59,18 +59,14 @@ func methodFor(rows int, exact bool) method {
 	return tiles[len(tiles)-1]
 }
 
-// multiply adds a product by a method.
-func (m method) multiply(l *list, in acts, add_ bool, p product) {
+// multiply adds a product by a tiling.
+func (m tiling) multiply(l *list, in acts, add_ bool, p product) {
 	groups := [3]int{ceil(p.w.rows, m.rows*productSimds), ceil(in.rows, m.inputs), 1}
 	add(l, fmt.Sprintf(m.kernel, p.w.t), groups, productSimds*simd, p.args(in.rows, add_), p.w.at, in.q, in.scales, in.sums, p.dst.at)
 }
 
 func (p product) args(inputs int, add bool) productArgs {
-	a := productArgs{int32(p.w.rows), int32(p.w.cols), int32(inputs), 0}
-	if add {
-		a.add = 1
-	}
-	return a
+	return productArgs{int32(p.w.rows), int32(p.w.cols), int32(inputs), flag(add)}
 }
 
 // floatInputs are the rows of activations that float products can take at a time, each weight being read once for them.
@@ -96,7 +92,7 @@ func products(l *list, in input, add bool, exact bool, list []product) {
 		if formOf(p.w.t) == floats {
 			multiplyFloats(l, in.floats, add, p)
 		} else {
-			methodFor(in.acts.rows, exact).multiply(l, in.acts, add, p)
+			tilingFor(in.acts.rows, exact).multiply(l, in.acts, add, p)
 		}
 	}
 	l.beside(len(list))

@@ -1,0 +1,106 @@
+package metal
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"unsafe"
+
+	"orthrus/engine"
+	"orthrus/gguf"
+	"orthrus/quant"
+)
+
+// Backend implements [engine.Backend] on a GPU that shares the memory of the host. Weights are used where they are.
+type Backend struct {
+	device  device
+	waiting []*weight // whose pages are not wrapped yet
+	wrapped []buffer
+	exact   bool // products of 8x8 matrices are (selftest.go)
+}
+
+// Name implements [engine.Backend].
+func (b *Backend) Name() string { return "metal" }
+
+// Describe names the GPU.
+func (b *Backend) Describe() string {
+	p := b.device.properties()
+	return fmt.Sprintf("%s, %s for the GPU", p.name, gigabytes(p.memory))
+}
+
+// Chunk implements [engine.Backend].
+func (b *Backend) Chunk() int { return 256 }
+
+// Weight implements [engine.Backend]. The tensor stays where it is.
+func (b *Backend) Weight(t *gguf.Tensor) (engine.Weight, error) {
+	if !quant.Supported(t.Type) {
+		return nil, fmt.Errorf("type %s is not supported", t.Type)
+	}
+	if uintptr(unsafe.Pointer(unsafe.SliceData(t.Data)))%4 != 0 {
+		return nil, fmt.Errorf("the data does not begin at a multiple of 4 bytes: convert the model again")
+	}
+	w := &weight{t: t.Type, rows: t.Rows(), cols: t.Dims[0], data: t.Data}
+	b.waiting = append(b.waiting, w)
+	return w, nil
+}
+
+// Open implements [engine.Backend].
+func (b *Backend) Open(g engine.Geometry) (engine.Context, error) {
+	if err := b.wrap(); err != nil {
+		return nil, err
+	}
+	return b.open(g)
+}
+
+// pagesOf are the pages that some memory lies on.
+func pagesOf(data []byte) (from, to uintptr) {
+	page := uintptr(os.Getpagesize())
+	from = uintptr(unsafe.Pointer(unsafe.SliceData(data)))
+	return from / page * page, (from + uintptr(len(data)) + page - 1) / page * page
+}
+
+// wrap makes the pages of weights buffers: weights that lie side by side in one, as large as a buffer may be.
+func (b *Backend) wrap() error {
+	slices.SortFunc(b.waiting, func(v, w *weight) int {
+		from, _ := pagesOf(v.data)
+		other, _ := pagesOf(w.data)
+		return int(from) - int(other)
+	})
+	for len(b.waiting) > 0 {
+		from, to := pagesOf(b.waiting[0].data)
+		n := 1
+		for ; n < len(b.waiting); n++ {
+			next, end := pagesOf(b.waiting[n].data)
+			if next > to || int64(max(to, end)-from) > b.device.properties().maxBuffer {
+				break
+			}
+			to = max(to, end)
+		}
+		first := b.waiting[0].data
+		begin := uintptr(unsafe.Pointer(unsafe.SliceData(first))) - from
+		memory := unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(first)), -int(begin))), int(to-from))
+		buffer, err := b.device.wrap(memory)
+		if err != nil {
+			return err
+		}
+		b.wrapped = append(b.wrapped, buffer)
+		for _, w := range b.waiting[:n] {
+			w.at = at(buffer, int64(uintptr(unsafe.Pointer(unsafe.SliceData(w.data)))-from))
+		}
+		b.waiting = b.waiting[n:]
+	}
+	return nil
+}
+
+// Close implements [engine.Backend].
+func (b *Backend) Close() error {
+	for _, w := range b.wrapped {
+		w.release()
+	}
+	b.wrapped = nil
+	return b.device.close()
+}
+
+func newBackend(d device) (*Backend, error) {
+	return &Backend{device: d, exact: true}, nil
+}
