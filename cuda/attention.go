@@ -149,6 +149,11 @@ type mergeArgs struct {
 // attend computes grouped-query attention for what heads has prepared of the rows of a pass: causally, or with block
 // every row attends to the cache before the first row's position and to all rows. A dst or q at 0 is left out.
 func attend(d device, s *state, layer int, dst matrix, q acts, block bool, ahead span) error {
+	return attendBy(s.attendForm, d, s, layer, dst, q, block, ahead)
+}
+
+// attendBy is attend with blocks of the form that is chosen for a number of queries a kv head.
+func attendBy(form func(queries int) attendForm, d device, s *state, layer int, dst matrix, q acts, block bool, ahead span) error {
 	rows := max(dst.rows, q.rows)
 	width := s.Heads * s.HeadDim
 	for first := 0; first < rows; first += s.rowsAtOnce() {
@@ -173,7 +178,7 @@ func attend(d device, s *state, layer int, dst matrix, q acts, block bool, ahead
 			a.blockKeys, a.blockValues, a.blockBytes = s.block.keys(0), s.block.values(0), s.block.headBytes()
 			m.block = 1
 		}
-		f := s.attendForm(n * s.group())
+		f := form(n * s.group())
 		if err := launch(d, f.kernel, [3]int{f.blocks(d.properties(), s, n), 1, 1}, 32*f.warps, f.shared(s), &a); err != nil {
 			return err
 		}

@@ -1,4 +1,4 @@
-//go:build emulator && linux
+//go:build (emulator && linux) || gpu
 
 package cuda
 
@@ -163,7 +163,7 @@ func TestAttention(t *testing.T) {
 	for _, c := range attentionCases {
 		c.g.Rows, c.g.Context = 64, slices.Max(c.positions)+c.rows
 		t.Run(fmt.Sprintf("%v %d/%d x %d", c.g.Cache, c.g.Heads, c.g.KVHeads, c.g.HeadDim), func(t *testing.T) {
-			a := newAttention(t, newEmulator(t), c.g, rand.New(rand.NewPCG(1, 2)))
+			a := newAttention(t, testDevice(t), c.g, rand.New(rand.NewPCG(1, 2)))
 			q, kv, dim := a.Heads*a.HeadDim, a.KVHeads*a.HeadDim, a.HeadDim
 			for _, pos := range c.positions {
 				a.fill(1, pos)
@@ -210,7 +210,7 @@ func TestAttentionAlone(t *testing.T) {
 	for _, typ := range []gguf.Type{gguf.F32, gguf.F16, gguf.Q8_0} {
 		for _, pos := range []int{0, 60, 500, 1015} {
 			g := engine.Geometry{Heads: 4, KVHeads: 2, HeadDim: 64, Cache: typ, Rows: 64, Context: pos + 33}
-			a := newAttention(t, newEmulator(t), g, rand.New(rand.NewPCG(3, 4)))
+			a := newAttention(t, testDevice(t), g, rand.New(rand.NewPCG(3, 4)))
 			a.fill(0, pos)
 			q := a.Heads * a.HeadDim
 			all := a.pass(0, pos, 33, false)
@@ -230,7 +230,7 @@ func TestAttentionAlone(t *testing.T) {
 func TestSession(t *testing.T) {
 	for _, typ := range []gguf.Type{gguf.F32, gguf.F16, gguf.Q8_0} {
 		g := engine.Geometry{Heads: 2, KVHeads: 2, HeadDim: 64, Cache: typ, Rows: 64, Context: 150}
-		d := newEmulator(t)
+		d := testDevice(t)
 		a := newAttention(t, d, g, rand.New(rand.NewPCG(5, 6)))
 		a.fill(1, 150)
 		rows, err := saveKV(d, a.state, []byte("head"), 1, 140)

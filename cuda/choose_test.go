@@ -1,4 +1,4 @@
-//go:build emulator && linux
+//go:build (emulator && linux) || gpu
 
 package cuda
 
@@ -107,7 +107,7 @@ var kinds = []string{"normal", "peaked", "flat", "ties", "equal", "odd"}
 // TestChoose holds choices, chances and kept probabilities against those of the CPU.
 func TestChoose(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	d := newEmulator(t)
+	d := testDevice(t)
 	const rows = 3
 	for _, vocab := range []int{5, 203, 2048, 7001, 20012} {
 		c := newChooser(t, rows, vocab)
@@ -187,7 +187,7 @@ func TestChoose(t *testing.T) {
 // TestReject holds rejection acceptance against the CPU's.
 func TestReject(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 4))
-	d := newEmulator(t)
+	d := testDevice(t)
 	const rows, vocab = 9, 300
 	c := newChooser(t, rows, vocab)
 	bytes, pinned := controlBytes(rows)

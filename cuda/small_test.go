@@ -1,4 +1,4 @@
-//go:build emulator && linux
+//go:build (emulator && linux) || gpu
 
 package cuda
 
@@ -14,7 +14,7 @@ import (
 // TestNormAndGate holds both against package quant, and the int8 form that they write beside against quantize.
 func TestNormAndGate(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	d := newEmulator(t)
+	d := testDevice(t)
 	for _, cols := range []int{32, 96, 256, 1000, 2304, 9472} {
 		const rows, eps = 5, 1e-6
 		x, y, w := randomFloats(rnd, rows*cols), randomFloats(rnd, rows*cols), randomFloats(rnd, cols)

@@ -201,7 +201,7 @@ struct Candidates {
 
 	// top keeps the fewest first candidates that have at least a share p of the weight.
 	__device__ void top(double p) {
-		uint64 target = larger(uint64(1), uint64(ceil(p * double(totalWeight()))));
+		uint64 total = totalWeight(), target = smaller(total, larger(uint64(1), uint64(ceil(p * double(total)))));
 		if (listed < 0) {
 			// Mostly a part of those that can be listed is enough.
 			Bin b = count<true>(0, firstShift, true, 0, maxListed);
@@ -210,7 +210,7 @@ struct Candidates {
 				if (totalWeight() < target) listed = -1;
 			}
 		}
-		cut<false>(smaller(target, totalWeight()));
+		cut<false>(target);
 		if (listed < 0) list(distance);
 	}
 
