@@ -8,7 +8,7 @@
 
 namespace emulator {
 
-constexpr unsigned max_workers = 16;
+constexpr unsigned max_workers = 16, recents = 64, recent_shift = 12;
 
 // Lanes that meet for a collective operation.
 struct Group {
@@ -71,7 +71,7 @@ struct Worker {
 	const void *code; // of the last access to memory, or null
 	struct {
 		uintptr_t from, to;
-	} recent[16];             // allocations, by address bits
+	} recent[recents];       // allocations, by bits of an address
 	std::vector<Word> words; // of static and dynamic shared memory
 	void *home; // the worker's own stack
 	char *shared;  // max_shared bytes, of which a launch can use the last

@@ -58,22 +58,13 @@ static void shared_access(Worker &w, const Thread &t, size_t first, size_t bytes
 	}
 }
 
-void access(const void *p, size_t bytes, size_t alignment, Access kind, const void *code) {
+static void slow_access(Worker &w, const Thread &t, const void *p, size_t bytes, size_t alignment, Access kind, const void *code) {
 	auto at = reinterpret_cast<uintptr_t>(p);
-	if (uintptr_t(at - stacks) < max_workers * max_threads * stack_bytes)
+	if (bytes == 0 || (at - library_from < library_to - library_from && kind == reads))
 		return;
-	if (at - library_from < library_to - library_from && kind == reads)
-		return;
-	Thread &t = self();
-	Worker &w = *t.worker;
 	w.code = code;
-	if (bytes == 0)
-		return;
 	if (at & (alignment - 1))
 		fail("%s %zu bytes at %#zx, which is not a multiple of %zu", kind == reads ? "reads" : "writes", bytes, size_t(at), alignment);
-	auto &r = w.recent[at >> 12 & 15];
-	if (at >= r.from && at < r.to && bytes <= r.to - at)
-		return;
 	auto in = [&](const void *from, size_t size) {
 		size_t offset = at - reinterpret_cast<uintptr_t>(from);
 		return offset < size && bytes <= size - offset;
@@ -85,10 +76,27 @@ void access(const void *p, size_t bytes, size_t alignment, Access kind, const vo
 		size_t offset = static_cast<const char *>(p) - w.statics;
 		shared_access(w, t, offset, bytes, kind, "static", offset);
 	} else if (uintptr_t from, to; allocation(at, &from, &to) && bytes <= to - at) {
-		r = {from, to};
+		w.recent[at >> recent_shift & (recents - 1)] = {from, to};
 	} else if (!in(w.launch->args, w.launch->kernel->args)) {
 		fail("%s", describe_fault(w, at, true, kind != reads).c_str());
 	}
+}
+
+// Most accesses are to stacks, and to the allocation that was found for an address nearby.
+inline void fast_access(const void *p, size_t bytes, size_t alignment, Access kind, const void *code) {
+	auto at = reinterpret_cast<uintptr_t>(p);
+	if (at - stacks < max_workers * max_threads * stack_bytes)
+		return;
+	const Thread &t = self();
+	Worker &w = *t.worker;
+	auto &r = w.recent[at >> recent_shift & (recents - 1)];
+	if (at >= r.from && at + bytes <= r.to && !(at & (alignment - 1)))
+		return;
+	slow_access(w, t, p, bytes, alignment, kind, code);
+}
+
+void access(const void *p, size_t bytes, size_t alignment, Access kind, const void *code) {
+	fast_access(p, bytes, alignment, kind, code);
 }
 
 } // namespace emulator
@@ -98,35 +106,35 @@ void access(const void *p, size_t bytes, size_t alignment, Access kind, const vo
 #define HOOK extern "C" __attribute__((visibility("hidden"))) void
 #define CODE __builtin_return_address(0)
 #define ACCESSES(n) \
-	HOOK __tsan_read##n(void *p) { emulator::access(p, n, n, emulator::reads, CODE); } \
-	HOOK __tsan_write##n(void *p) { emulator::access(p, n, n, emulator::writes, CODE); } \
-	HOOK __tsan_volatile_read##n(void *p) { emulator::access(p, n, n, emulator::reads, CODE); } \
-	HOOK __tsan_volatile_write##n(void *p) { emulator::access(p, n, n, emulator::writes, CODE); } \
-	HOOK __tsan_unaligned_read##n(void *p) { emulator::access(p, n, 1, emulator::reads, CODE); } \
-	HOOK __tsan_unaligned_write##n(void *p) { emulator::access(p, n, 1, emulator::writes, CODE); } \
-	HOOK __tsan_unaligned_volatile_read##n(void *p) { emulator::access(p, n, 1, emulator::reads, CODE); } \
-	HOOK __tsan_unaligned_volatile_write##n(void *p) { emulator::access(p, n, 1, emulator::writes, CODE); }
+	HOOK __tsan_read##n(void *p) { emulator::fast_access(p, n, n, emulator::reads, CODE); } \
+	HOOK __tsan_write##n(void *p) { emulator::fast_access(p, n, n, emulator::writes, CODE); } \
+	HOOK __tsan_volatile_read##n(void *p) { emulator::fast_access(p, n, n, emulator::reads, CODE); } \
+	HOOK __tsan_volatile_write##n(void *p) { emulator::fast_access(p, n, n, emulator::writes, CODE); } \
+	HOOK __tsan_unaligned_read##n(void *p) { emulator::fast_access(p, n, 1, emulator::reads, CODE); } \
+	HOOK __tsan_unaligned_write##n(void *p) { emulator::fast_access(p, n, 1, emulator::writes, CODE); } \
+	HOOK __tsan_unaligned_volatile_read##n(void *p) { emulator::fast_access(p, n, 1, emulator::reads, CODE); } \
+	HOOK __tsan_unaligned_volatile_write##n(void *p) { emulator::fast_access(p, n, 1, emulator::writes, CODE); }
 ACCESSES(1)
 ACCESSES(2)
 ACCESSES(4)
 ACCESSES(8)
 ACCESSES(16)
-HOOK __tsan_read_range(void *p, size_t n) { emulator::access(p, n, 1, emulator::reads, CODE); }
-HOOK __tsan_write_range(void *p, size_t n) { emulator::access(p, n, 1, emulator::writes, CODE); }
+HOOK __tsan_read_range(void *p, size_t n) { emulator::fast_access(p, n, 1, emulator::reads, CODE); }
+HOOK __tsan_write_range(void *p, size_t n) { emulator::fast_access(p, n, 1, emulator::writes, CODE); }
 HOOK __tsan_init() {}
 HOOK __tsan_func_entry(void *) {}
 HOOK __tsan_func_exit() {}
 extern "C" __attribute__((visibility("hidden"))) void *__tsan_memcpy(void *to, const void *from, size_t n) {
-	emulator::access(from, n, 1, emulator::reads, CODE);
-	emulator::access(to, n, 1, emulator::writes, CODE);
+	emulator::fast_access(from, n, 1, emulator::reads, CODE);
+	emulator::fast_access(to, n, 1, emulator::writes, CODE);
 	return memcpy(to, from, n);
 }
 extern "C" __attribute__((visibility("hidden"))) void *__tsan_memset(void *to, int value, size_t n) {
-	emulator::access(to, n, 1, emulator::writes, CODE);
+	emulator::fast_access(to, n, 1, emulator::writes, CODE);
 	return memset(to, value, n);
 }
 extern "C" __attribute__((visibility("hidden"))) void *__tsan_memmove(void *to, const void *from, size_t n) {
-	emulator::access(from, n, 1, emulator::reads, CODE);
-	emulator::access(to, n, 1, emulator::writes, CODE);
+	emulator::fast_access(from, n, 1, emulator::reads, CODE);
+	emulator::fast_access(to, n, 1, emulator::writes, CODE);
 	return memmove(to, from, n);
 }
