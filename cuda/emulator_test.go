@@ -23,17 +23,22 @@ type emulated struct {
 	err         error // of a kernel; every later call tells it, as a GPU does
 }
 
-var loadKernels = sync.OnceValues(func() (*emulator.Machine, error) {
-	return cudaemulator.Load("emulator", "kernels/kernels.cu")
-})
+// The kernels, with every access to memory checked, and without.
+var (
+	loadKernels = sync.OnceValues(func() (*emulator.Machine, error) {
+		return cudaemulator.Load("emulator", "kernels/kernels.cu", false)
+	})
+	loadFastKernels = sync.OnceValues(func() (*emulator.Machine, error) {
+		return cudaemulator.Load("emulator", "kernels/kernels.cu", true)
+	})
+)
 
-// emulatorTotal is the memory of the device that newEmulator gives.
+// emulatorTotal is the memory of an emulated device.
 const emulatorTotal = 4 << 30
 
-// newEmulator gives a device with nothing on it.
-func newEmulator(t testing.TB) *emulated {
+func newEmulator(t testing.TB, load func() (*emulator.Machine, error)) *emulated {
 	t.Helper()
-	m, err := loadKernels()
+	m, err := load()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,8 +48,9 @@ func newEmulator(t testing.TB) *emulated {
 // thorough is whether tests are to look at everything that they could.
 const thorough = false
 
-// testDevice is the device of tests that run on a GPU too.
-func testDevice(t testing.TB) device { return newEmulator(t) }
+// testDevice is the device for tests of kernels, fastDevice that for tests of the whole backend. A GPU is both.
+func testDevice(t testing.TB) device { return newEmulator(t, loadKernels) }
+func fastDevice(t testing.TB) device { return newEmulator(t, loadFastKernels) }
 
 func (e *emulated) properties() properties {
 	return properties{name: "emulator", major: 8, minor: 6, multiprocessors: 4, shared: 99 << 10, l2: 4 << 20}

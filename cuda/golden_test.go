@@ -73,7 +73,7 @@ func demo(t testing.TB, typ string) *engine.Model {
 // place puts a model on the device.
 func place(t testing.TB, m *engine.Model) *engine.Net {
 	t.Helper()
-	b := newBackend(testDevice(t), "cuda:0")
+	b := newBackend(fastDevice(t), "cuda:0")
 	t.Cleanup(func() { b.Close() })
 	n, err := engine.Place(m, b, nil)
 	if err != nil {

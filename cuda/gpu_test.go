@@ -18,6 +18,9 @@ var theGPU = sync.OnceValues(func() (*gpu, error) {
 	return openGPU(list[0])
 })
 
+// fastDevice is testDevice: the emulator has another one for tests of the whole backend.
+func fastDevice(t testing.TB) device { return testDevice(t) }
+
 // testDevice gives a queue of the first GPU.
 func testDevice(t testing.TB) device {
 	t.Helper()

@@ -9,7 +9,7 @@ import (
 
 // TestCopyMemory copies sizes that the threads of a grid do not divide.
 func TestCopyMemory(t *testing.T) {
-	d := newEmulator(t)
+	d := testDevice(t)
 	for _, n := range []int{1, 63, 64, 1000} {
 		src := make([]int32, 4*n)
 		for i := range src {

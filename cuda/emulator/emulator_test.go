@@ -14,7 +14,7 @@ import (
 	"orthrus/internal/emulator"
 )
 
-var load = sync.OnceValues(func() (*emulator.Machine, error) { return Load(".", "testdata/kernels.cu") })
+var load = sync.OnceValues(func() (*emulator.Machine, error) { return Load(".", "testdata/kernels.cu", false) })
 
 func machine(t testing.TB) *emulator.Machine {
 	t.Helper()

@@ -12,8 +12,9 @@ import (
 	"orthrus/internal/emulator"
 )
 
-// Load compiles a file of kernels and starts a machine that has them. folder is that of this package.
-func Load(folder, kernels string) (*emulator.Machine, error) {
+// Load compiles a file of kernels and starts a machine that has them. folder is that of this package. A fast machine
+// does not look at every access to memory.
+func Load(folder, kernels string, fast bool) (*emulator.Machine, error) {
 	kernels, err := filepath.Abs(kernels)
 	if err != nil {
 		return nil, err
@@ -29,6 +30,7 @@ func Load(folder, kernels string) (*emulator.Machine, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.Fast = fast
 	// The declaration of a kernel stays as it is.
 	text, err := c.Preprocess(kernels, "-P", "-DEMULATOR", "-D__global__=__global__", "-D__launch_bounds__(...)=__launch_bounds__(__VA_ARGS__)")
 	if err != nil {

@@ -71,7 +71,7 @@ extern "C" __global__ void __launch_bounds__(128) misuse(MisuseArgs a) {
 		else barrierWait(2, 128);
 		break;
 	case 8: // lanes part
-		v = i % 32 < 16 ? ballot(true) : shuffle(i, 0);
+		v = i % 32 < 16 ? ballotLanes(true) : shuffle(i, 0);
 		break;
 	case 9: v = __shfl_sync(i % 32 < 16 ? 0xffff : 0xffff0000, i, 20); break;
 	case 10: v = __shfl_sync(0xfffe, i, 1); break;
