@@ -92,6 +92,72 @@ func TestProducts(t *testing.T) {
 	}
 }
 
+// listed are products of one input by weights of several types.
+type listed struct {
+	types []gguf.Type
+	rows  []int
+	cols  int
+}
+
+var lists = []listed{
+	{[]gguf.Type{gguf.Q4_K, gguf.Q6_K, gguf.Q5_K, gguf.Q4_K}, []int{200, 70, 33, 16}, 2560},
+	{[]gguf.Type{gguf.Q8_0, gguf.Q4_0, gguf.Q8_0}, []int{33, 150, 130}, 1056},
+	{[]gguf.Type{gguf.F32, gguf.BF16, gguf.F16}, []int{33, 150, 5}, 330},
+}
+
+// checkList multiplies n rows by do and holds the results equal to quant's.
+func (l listed) check(t *testing.T, name string, n int, do func(d device, in input, list []product) error) {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(7, 8))
+	d := testDevice(t)
+	x := randomRows(rng, n, l.cols)
+	in := input{floats: matrix{put(t, d, x), n, l.cols}}
+	if form := formOf(l.types[0]); form != floats {
+		in.acts = acts{form, room[byte](t, d, int(actBytes(form, n, l.cols))), n, l.cols}
+		if err := quantize(d, in.acts, in.floats); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var list []product
+	var weights [][]byte
+	for i, typ := range l.types {
+		weights = append(weights, randomWeights(rng, typ, l.rows[i], l.cols))
+		list = append(list, product{upload(t, d, typ, weights[i], l.rows[i], l.cols), matrix{room[float32](t, d, n*l.rows[i]), n, l.rows[i]}})
+	}
+	if err := do(d, in, list); err != nil {
+		t.Fatal(name, err)
+	}
+	for i, p := range list {
+		got := get[float32](t, d, p.dst.at, n*l.rows[i])
+		check(t, name, got, make([]float32, len(got)), l.types[i], weights[i], l.rows[i], l.cols, x, n, false)
+	}
+}
+
+func TestProductLists(t *testing.T) {
+	for _, l := range lists {
+		for _, n := range []int{1, 8, 20, 40, 70} {
+			l.check(t, "list", n, func(d device, in input, list []product) error { return products(d, in, false, list) })
+		}
+	}
+}
+
+// TestFewShapes divides products in other ways than fewShapeOf does.
+func TestFewShapes(t *testing.T) {
+	for _, l := range lists[:2] {
+		for _, n := range []int{1, 13, 30} {
+			for _, warps := range []int{2, 3, 8, 16} {
+				for ahead := range 3 {
+					s := fewShapeOf(n)
+					if s.warps, s.blocks, s.ahead = warps, 1+ahead, ahead; s.passes*warps > 16 {
+						continue
+					}
+					l.check(t, fmt.Sprintf("%+v", s), n, func(d device, in input, list []product) error { return fewProducts(d, in.acts, false, list, s) })
+				}
+			}
+		}
+	}
+}
+
 func TestEmbed(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for _, typ := range weightTypes {
