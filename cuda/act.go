@@ -32,15 +32,21 @@ type acts struct {
 const (
 	actRows   = 8
 	actGroup  = 256
-	actRecord = 2304
+	actRecord = 2560
 )
 
-// actBytes is the size of rows of k values in a form of int8.
+// actBytes is the size of rows of k values in a form of int8. Products read the records of 8, 16 or a multiple of 32 rows,
+// whatever is there beyond the rows.
 func actBytes(f form, rows, k int) int64 {
-	if f == floats {
+	switch {
+	case f == floats:
 		return 0
+	case rows <= 2*actRows:
+		rows = ceil(rows, actRows) * actRows
+	default:
+		rows = ceil(rows, 4*actRows) * 4 * actRows
 	}
-	return int64(ceil(rows, actRows)) * int64(ceil(k, actGroup)) * actRecord
+	return int64(rows/actRows) * int64(ceil(k, actGroup)) * actRecord
 }
 
 func ceil(n, by int) int { return (n + by - 1) / by }

@@ -44,7 +44,7 @@ type productsArgs struct {
 	count  int32
 	add    int32
 	passes int32
-	ahead  int32
+	fetch  int32
 }
 
 // products sets every product's dst to in times its weight transposed, or adds to dst. The weights are all of float types, or
@@ -75,7 +75,7 @@ func launchProducts(d device, in input, add bool, list []product) error {
 		return floatProducts(d, in.floats, add, list)
 	}
 	if in.acts.rows <= fewRows {
-		return fewProducts(d, in.acts, add, list, fewShapeOf(in.acts.rows))
+		return fewProducts(d, in.acts, add, list, fewShapeOf(in.acts.form, in.acts.rows))
 	}
 	return manyProducts(d, in.acts, add, list)
 }
@@ -105,38 +105,41 @@ const fewRows = 64
 type fewShape struct {
 	tiles  int // of 8 columns that a warp computes in a pass
 	passes int
-	warps  int // of a block
-	blocks int // on a multiprocessor
-	ahead  int // steps that weights are fetched to the L2 cache before they are loaded
-	early  bool
+	warps  int  // of a block; 2 or more
+	blocks int  // on a multiprocessor
+	fetch  bool // weights to the L2 cache a step before they are loaded
 }
 
-func fewShapeOf(rows int) fewShape {
-	s := fewShape{tiles: 1, passes: 1, warps: 8, blocks: 2, ahead: 1}
-	if rows > actRows {
-		s.tiles, s.passes = 2, ceil(rows, 2*actRows)
+func fewShapeOf(f form, rows int) fewShape {
+	s := fewShape{tiles: 1, passes: 1, warps: 8, blocks: 2, fetch: true}
+	switch {
+	case rows <= actRows:
+		return s
+	case rows <= 2*actRows || f == form32:
+		s.tiles = 2
+	default:
+		s.tiles = 4
 	}
-	if s.passes > 2 {
+	if s.passes = ceil(rows, s.tiles*actRows); s.links() > 2 {
 		s.warps, s.blocks = 4, 4
 	}
 	return s
 }
 
+// links is the number of chains that go from warp to warp by themselves; the kernel has 16 barriers for links * warps.
+func (s fewShape) links() int { return s.passes * ceil(s.tiles, 2) }
+
 func fewProducts(d device, a acts, add bool, list []product, s fewShape) error {
-	args := productsArgs{acts: a.args(), add: flag(add), passes: int32(s.passes), ahead: int32(s.ahead)}
+	args := productsArgs{acts: a.args(), add: flag(add), passes: int32(s.passes), fetch: flag(s.fetch)}
 	total := fill(&args.list, &args.count, list, tiles)
-	name := "products"
-	if s.early {
-		name = "early"
-	}
 	values := 32
 	if a.form == form256 {
 		values = 256
 	}
-	name = fmt.Sprintf("%s%dx%d", name, values, s.tiles*actRows)
+	kernel := fmt.Sprintf("products%dx%d", values, s.tiles*actRows)
 	grid := min(total, s.blocks*d.properties().multiprocessors)
 	const tileBytes = 16 * 8 * 4
-	return launch(d, name, [3]int{grid, 1, 1}, 32*s.warps, s.passes*s.warps*s.tiles*tileBytes, &args)
+	return launch(d, kernel, [3]int{grid, 1, 1}, 32*s.warps, s.warps*s.passes*s.tiles*tileBytes, &args)
 }
 
 // manyProducts multiplies by more than fewRows rows. Of a block's warps, 4 stand beside each other over columns and the others

@@ -204,14 +204,14 @@ func BenchmarkPrompts(b *testing.B) {
 
 // variant is a way to divide a product of few rows.
 type variant struct {
-	warps, blocks, ahead int
-	early                bool
+	warps, blocks int
+	fetch         bool
 }
 
 func (v variant) String() string {
-	s := fmt.Sprintf("%d/%d/%d", v.warps, v.blocks, v.ahead)
-	if v.early {
-		s += "e"
+	s := fmt.Sprintf("%d x %d", v.blocks, v.warps)
+	if v.fetch {
+		s += " f"
 	}
 	return s
 }
@@ -220,30 +220,34 @@ func (v variant) String() string {
 func BenchmarkShapes(b *testing.B) {
 	p := newProductBench(b)
 	variants := []variant{
-		{8, 2, 0, false}, {8, 2, 1, false}, {8, 2, 2, false}, {8, 2, 4, false},
-		{8, 1, 1, false}, {8, 1, 4, false}, {4, 4, 1, false}, {4, 4, 4, false}, {16, 1, 1, false}, {16, 1, 2, false}, {8, 3, 1, false},
-		{8, 2, 0, true}, {8, 2, 1, true}, {16, 1, 0, true},
+		{8, 2, false}, {8, 2, true}, {8, 1, false}, {8, 1, true}, {4, 4, false}, {4, 4, true}, {4, 3, true}, {4, 2, true},
+		{16, 1, false}, {16, 1, true}, {12, 1, true}, {6, 2, true}, {5, 3, true},
 	}
-	fmt.Printf("%-12s %-5s %3s  warps/block, blocks/multiprocessor, ahead, e: early\n%23s", "", "", "n", "")
+	fmt.Printf("%-24s  blocks x warps on a multiprocessor, f: fetch to L2\n%24s", "", "")
 	for _, v := range variants {
-		fmt.Printf(" %9s", v)
+		fmt.Printf(" %8v", v)
 	}
 	fmt.Println()
 	for _, t := range []gguf.Type{gguf.Q4_K, gguf.Q8_0, gguf.Q6_K} {
 		for _, m := range multiplications {
-			for _, n := range []int{1, 8, 16, 32, 64} {
-				fmt.Printf("%-12s %-5v %3d ", m.name, t, n)
-				for _, v := range variants {
-					s := fewShapeOf(n)
-					if s.passes*v.warps > 16 {
-						fmt.Printf(" %9s", "-")
+			for _, tiles := range []int{1, 2, 4} {
+				for _, n := range []int{1, 8, 16, 32, 64} {
+					least := fewShapeOf(formOf(t), n).tiles
+					if tiles != least && !(tiles == 2 && least == 4) || tiles == 2 && n == 64 {
 						continue
 					}
-					s.warps, s.blocks, s.ahead, s.early = v.warps, v.blocks, v.ahead, v.early
-					took, bytes := p.time(m, t, n, func(in input, add bool, list []product) error { return fewProducts(p.d, in.acts, add, list, s) })
-					fmt.Printf(" %8.0f%%", 100*float64(bytes)/took/p.copy)
+					fmt.Printf("%-12s %-5v %2d/%d ", m.name, t, n, tiles)
+					for _, v := range variants {
+						s := fewShape{tiles, ceil(n, 8*tiles), v.warps, v.blocks, v.fetch}
+						if s.links()*v.warps > 16 {
+							fmt.Printf(" %8s", "-")
+							continue
+						}
+						took, bytes := p.time(m, t, n, func(in input, add bool, list []product) error { return fewProducts(p.d, in.acts, add, list, s) })
+						fmt.Printf(" %7.0f%%", 100*float64(bytes)/took/p.copy)
+					}
+					fmt.Println()
 				}
-				fmt.Println()
 			}
 		}
 	}

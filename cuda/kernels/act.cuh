@@ -13,11 +13,11 @@ enum Form : int32 {
 //
 //	0      int8, [chunk of 64 values][r][64]
 //	2048   form32: scale, float [half of 128 values][r][32 values]
-//	2048   form256: sum of every 32 values, [r][16 bytes]: sum & 127 of all eight, then sum >> 7 of all eight
-//	2176   form256: scale, float [r]
+//	2048   form256: [r][t < 4][16 bytes]: 4 bytes of the sums of every 32 values (of all eight sum & 127, then sum >> 7), 4 of
+//	       nothing, the scales of rows 2t and 2t+1
 //
 // The words of a chunk, 4 values each, are transposed as a 4x4 matrix: word 4i + t stands at 4t + i. So lane 4r + t finds at
-// 16 * lane what it holds of matrix b in two products mma.m16n8k32, or in four m16n8k16.
+// 16 * lane what it holds of matrix b in two products mma.m16n8k32, or in four m16n8k16, and in form256 all else behind them.
 struct Acts {
 	uint8 *at;
 	int32 form;
@@ -25,8 +25,8 @@ struct Acts {
 	int32 groups; // of 256 values in a row, the last one perhaps part-filled
 };
 
-constexpr int actRows = 8, actGroup = 256, actRecord = 2304;
-constexpr int actScales32 = 2048, actSums = 2048, actScales256 = 2176;
+constexpr int actRows = 8, actGroup = 256, actRecord = 2560;
+constexpr int actScales32 = 2048, actSums = 2048;
 
 // actAt is the record that holds a group of a row.
 __device__ inline uint8 *actAt(const Acts &a, int row, int group) {
@@ -70,11 +70,12 @@ __device__ inline void storeActs(const Acts &a, int row, int group, const float 
 	sum += shuffleXor(sum, 1);
 	sum += shuffleXor(sum, 2);
 	if (lane % 4 == 0) {
-		uint8 *sums = record + actSums + 16 * r + lane / 4;
+		const int j = lane / 4; // of 32 values
+		uint8 *sums = record + actSums + 64 * r + j / 4 * 16 + j % 4;
 		sums[0] = sum & 127;
-		sums[8] = uint8(sum >> 7);
+		sums[32] = uint8(sum >> 7);
 	}
-	if (lane == 0) reinterpret_cast<float *>(record + actScales256)[r] = scale;
+	if (lane < actRows) reinterpret_cast<float *>(record + actSums + 64 * lane + r / 2 * 16)[2 + r % 2] = scale;
 }
 
 struct QuantizeArgs {

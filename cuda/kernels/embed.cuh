@@ -47,8 +47,8 @@ template <class T> __device__ inline void embedAffine(float (&x)[4], const uint8
 	integersOf<T, Chunk256, false>(q, unit, row, k);
 	const Bytes16 head = *reinterpret_cast<const Bytes16 *>(unit + 4 * T::chunk + 16 * row);
 	const int j = k / 32;
-	const float scale = floatOfHalf(half(head.w[0])) * float(scaleOf(head, j));
-	const float min = floatOfHalf(half(head.w[0] >> 16)) * float(minsOf(head, j / 4) >> 8 * (j % 4) & 255);
+	const float scale = floatOfHalf(half(head.w[0])) * float(byteOf(scalesOf(head, j / 4), j % 4));
+	const float min = floatOfHalf(half(head.w[0] >> 16)) * float(byteOf(minsOf(head, j / 4), j % 4));
 	for (int n = 0; n < 4; n++) x[n] = scale * float(q[n]) - min;
 }
 

@@ -30,39 +30,39 @@ struct ProductsArgs {
 	int32 count;
 	int32 add;    // to dst
 	int32 passes; // over the columns, 8 * tiles each
-	int32 ahead;  // steps that weights are fetched to the L2 cache before they are loaded
+	int32 fetch;  // weights to the L2 cache a step before they are loaded
 };
 
-// Item is a warp's step: of which tile and product.
-struct Item {
-	int tile, step, product;
+// Cursor walks over the steps of a warp.
+struct Cursor {
+	int tile, step; // tile of the list
+	int product, at; // at counts steps from the product's first
 
-	// settle moves steps beyond the tile's end to the block's next tiles.
-	__device__ void settle(const ProductsArgs &a, int steps, int total) {
-		for (; step >= steps; step -= steps) tile += gridDim.x;
-		while (tile < total && tile >= a.list[product].end) product++;
+	// find finds the product of the tile. A tile has `span` steps in memory.
+	__device__ void find(const ProductsArgs &a, int span) {
+		while (product < a.count && tile >= a.list[product].end) product++;
+		at = (tile - (product > 0 ? a.list[product - 1].end : 0)) * span + step;
 	}
-	__device__ int tileOfProduct(const ProductsArgs &a) const { return tile - (product > 0 ? a.list[product - 1].end : 0); }
-};
-
-// Columns is where a lane finds its part of matrix b: activation rows of tiles of 8.
-template <int tiles> struct Columns {
-	const uint8 *record[tiles]; // of the step's group
-	int lane[tiles];            // that has the same columns, but those of no row take the last one's
-
-	__device__ Columns(const Acts &a, int pass, int group) {
-		const int last = (a.rows - 1) / actRows;
-		for (int n = 0; n < tiles; n++) {
-			const int tile = smaller(pass * tiles + n, last);
-			record[n] = a.at + int64(tile * a.groups + group) * actRecord;
-			const int r = tile < last ? actRows - 1 : (a.rows - 1) % actRows;
-			lane[n] = 4 * smaller(laneId() / 4, r) + laneId() % 4;
+	__device__ void advance(const ProductsArgs &a, int steps, int span) {
+		step += blockDim.x / 32;
+		at += blockDim.x / 32;
+		if (step < steps) return;
+		for (; step >= steps; step -= steps) {
+			tile += gridDim.x;
+			at += gridDim.x * span - steps;
 		}
+		if (tile >= a.list[product].end) find(a, span);
 	}
-	__device__ Bytes16 chunk(int n, int c) const {
-		return *reinterpret_cast<const Bytes16 *>(record[n] + 512 * c + 16 * lane[n]);
+};
+
+// Columns is where a lane finds its part of matrix b, in the records of some tiles of 8 activation rows.
+template <int tiles> struct Columns {
+	const uint8 *first; // tile's record
+	int stride;         // to the next tile's
+	__device__ const uint8 *record(int n) const { return first + n * stride; }
+	__device__ Bytes16 chunk(int n, int c, int lane) const {
+		return *reinterpret_cast<const Bytes16 *>(record(n) + 512 * c + 16 * lane);
 	}
-	__device__ const float *scales(int n, int at) const { return reinterpret_cast<const float *>(record[n] + at); }
 };
 
 constexpr int sector = 32; // bytes that the L2 cache is filled by
@@ -79,19 +79,17 @@ struct Step32 {
 		for (int c = 0; c < 2; c++) T::template loadChunk<true>(chunk[c], unit + (2 * part + c) * T::chunk, laneId());
 		loadHead<true>(head, unit + 4 * T::chunk, part, laneId());
 	}
-	// load starts to load step `step` of a tile whose row of units has `units`.
-	__device__ void load(const Product &p, int tile, int step, int units) {
-		const int64 unit = int64(tile) * units + step / perUnit;
-		if (p.format == typeQ8_0) loadAs<Q8_0>(p.weights + unit * Q8_0::unit, step % perUnit);
-		else loadAs<Q4_0>(p.weights + unit * Q4_0::unit, step % perUnit);
+	// load starts to load step `at`, counted in all of the product.
+	__device__ void load(const Product &p, int at) {
+		if (p.format == typeQ8_0) loadAs<Q8_0>(p.weights + int64(at / perUnit) * Q8_0::unit, at % perUnit);
+		else loadAs<Q4_0>(p.weights + int64(at / perUnit) * Q4_0::unit, at % perUnit);
 	}
-
-	__device__ static void fetch(const Product &p, int tile, int step, int units) {
+	__device__ static void fetch(const Product &p, int at) {
 		const bool large = p.format == typeQ8_0;
-		const int chunk = large ? Q8_0::chunk : Q4_0::chunk, part = step % perUnit;
-		const uint8 *unit = p.weights + (int64(tile) * units + step / perUnit) * (large ? Q8_0::unit : Q4_0::unit);
-		for (int at = sector * laneId(); at < 2 * chunk; at += 32 * sector) prefetch(unit + 2 * part * chunk + at);
-		if (laneId() < 4) prefetch(unit + 4 * chunk + 128 * part + sector * laneId());
+		const int chunks = 2 * (large ? Q8_0::chunk : Q4_0::chunk), part = at % perUnit;
+		const uint8 *unit = p.weights + int64(at / perUnit) * (large ? Q8_0::unit : Q4_0::unit);
+		for (int i = sector * laneId(); i < chunks; i += 32 * sector) prefetch(unit + part * chunks + i);
+		if (laneId() < 4) prefetch(unit + 2 * chunks + 128 * part + sector * laneId());
 	}
 
 	// What a step adds to the chain.
@@ -100,17 +98,17 @@ struct Step32 {
 		float weight[2][4];     // D of rows g, g+8
 		float act[tiles][2][4]; // A of columns 2t, 2t+1
 
-		__device__ void add(float (&acc)[tiles][4]) const {
+		__device__ void add(float (&acc)[4], int n) const {
 			for (int b = 0; b < 4; b++)
-				for (int n = 0; n < tiles; n++)
-					for (int i = 0; i < 4; i++) acc[n][i] = fmaf(weight[i / 2][b] * act[n][i % 2][b], sum[b][n][i], acc[n][i]);
+				for (int i = 0; i < 4; i++) acc[i] = fmaf(weight[i / 2][b] * act[n][i % 2][b], sum[b][n][i], acc[i]);
 		}
 	};
 
-	template <class T, int tiles> __device__ void multiplyAs(Terms<tiles> &terms, const Columns<tiles> &columns, int part) const {
+	template <class T, int tiles>
+	__device__ void multiplyAs(Terms<tiles> &terms, const Columns<tiles> &columns, int lane, int part) const {
 		for (int c = 0; c < 2; c++) {
 			Bytes16 b[tiles];
-			for (int n = 0; n < tiles; n++) b[n] = columns.chunk(n, 2 * part + c);
+			for (int n = 0; n < tiles; n++) b[n] = columns.chunk(n, 2 * part + c, lane);
 			for (int j = 0; j < 2; j++) {
 				uint32 a[4];
 				T::fragment(chunk[c], j, a);
@@ -124,15 +122,16 @@ struct Step32 {
 			}
 		}
 	}
-	template <int tiles> __device__ void multiply(Terms<tiles> &terms, int type, const Columns<tiles> &columns, int step) const {
-		const int part = step % perUnit;
-		if (type == typeQ8_0) multiplyAs<Q8_0>(terms, columns, part);
-		else multiplyAs<Q4_0>(terms, columns, part);
+	template <int tiles>
+	__device__ void multiply(Terms<tiles> &terms, int format, const Columns<tiles> &columns, int lane, int at) const {
+		const int part = at % perUnit;
+		if (format == typeQ8_0) multiplyAs<Q8_0>(terms, columns, lane, part);
+		else multiplyAs<Q4_0>(terms, columns, lane, part);
 		for (int i = 0; i < 2; i++)
 			for (int b = 0; b < 4; b++) terms.weight[i][b] = floatOfHalf(half(head.row[i].w[b / 2] >> 16 * (b % 2)));
 		for (int n = 0; n < tiles; n++)
 			for (int i = 0; i < 2; i++) {
-				const float *scales = columns.scales(n, actScales32) + 4 * (actRows * part + 2 * (laneId() % 4) + i);
+				const uint8 *scales = columns.record(n) + actScales32 + 16 * (actRows * part + 2 * (laneId() % 4) + i);
 				const Bytes16 s = *reinterpret_cast<const Bytes16 *>(scales);
 				for (int b = 0; b < 4; b++) terms.act[n][i][b] = floatOf(s.w[b]);
 			}
@@ -142,6 +141,7 @@ struct Step32 {
 // Form 256: a step is a unit.
 struct Step256 {
 	static constexpr int values = 256;
+	static constexpr int perUnit = 1;
 
 	Chunk256 chunk[4];
 	Head256 head;
@@ -150,41 +150,40 @@ struct Step256 {
 		for (int c = 0; c < 4; c++) T::template loadChunk<true>(chunk[c], unit + c * T::chunk, laneId());
 		loadHead<T, true>(head, unit + 4 * T::chunk, laneId());
 	}
-	__device__ void load(const Product &p, int tile, int step, int units) {
-		const int64 unit = int64(tile) * units + step;
-		if (p.format == typeQ4_K) loadAs<Q4_K>(p.weights + unit * Q4_K::unit);
-		else if (p.format == typeQ5_K) loadAs<Q5_K>(p.weights + unit * Q5_K::unit);
-		else loadAs<Q6_K>(p.weights + unit * Q6_K::unit);
+	__device__ void load(const Product &p, int at) {
+		if (p.format == typeQ4_K) loadAs<Q4_K>(p.weights + int64(at) * Q4_K::unit);
+		else if (p.format == typeQ5_K) loadAs<Q5_K>(p.weights + int64(at) * Q5_K::unit);
+		else loadAs<Q6_K>(p.weights + int64(at) * Q6_K::unit);
 	}
-
-	__device__ static void fetch(const Product &p, int tile, int step, int units) {
+	__device__ static void fetch(const Product &p, int at) {
 		const int bytes = p.format == typeQ4_K ? Q4_K::unit : p.format == typeQ5_K ? Q5_K::unit : Q6_K::unit;
-		const uint8 *unit = p.weights + (int64(tile) * units + step) * bytes;
-		for (int at = sector * laneId(); at < bytes; at += 32 * sector) prefetch(unit + at);
+		const uint8 *unit = p.weights + int64(at) * bytes;
+		for (int i = sector * laneId(); i < bytes; i += 32 * sector) prefetch(unit + i);
 	}
 
 	template <int tiles> struct Terms {
-		float dots[tiles][4], scale[tiles][4]; // sum(scale*S), D*A
-		float mins[tiles][4], min[tiles][4];   // sum(min*B), -(Dmin*A); in q6_k 0, which adds nothing
+		float dots[tiles][4], mins[tiles][4]; // sum(scale*S), sum(min*B)
+		float d[2], dmin[2];                  // D, Dmin of rows g, g+8; in q6_k Dmin is 0, which adds nothing
+		float act[tiles][2];                  // A of columns 2t, 2t+1
 
-		__device__ void add(float (&acc)[tiles][4]) const {
-			for (int n = 0; n < tiles; n++)
-				for (int i = 0; i < 4; i++) {
-					acc[n][i] = fmaf(scale[n][i], dots[n][i], acc[n][i]);
-					acc[n][i] = fmaf(min[n][i], mins[n][i], acc[n][i]);
-				}
+		__device__ void add(float (&acc)[4], int n) const {
+			for (int i = 0; i < 4; i++) {
+				acc[i] = fmaf(d[i / 2] * act[n][i % 2], dots[n][i], acc[i]);
+				acc[i] = fmaf(-(dmin[i / 2] * act[n][i % 2]), mins[n][i], acc[i]);
+			}
 		}
 	};
 
 	// dots sums scale * S over the sub-blocks of 32.
-	template <class T, int tiles> __device__ void dotsAs(int32 (&dots)[tiles][4], const Columns<tiles> &columns) const {
+	template <class T, int tiles> __device__ void dotsAs(int32 (&dots)[tiles][4], const Columns<tiles> &columns, int lane) const {
 		for (int c = 0; c < 4; c++) {
 			Bytes16 b[tiles];
-			for (int n = 0; n < tiles; n++) b[n] = columns.chunk(n, c);
+			for (int n = 0; n < tiles; n++) b[n] = columns.chunk(n, c, lane);
 			for (int j = 0; j < 2; j++) {
 				uint32 a[4];
 				T::fragment(chunk[c], j, a);
-				const int32 scales[2] = {scaleOf(head.row[0], 2 * c + j), scaleOf(head.row[1], 2 * c + j)};
+				int32 scales[2];
+				for (int i = 0; i < 2; i++) scales[i] = byteOf(scalesOf(head.row[i], c / 2), c % 2 * 2 + j);
 				for (int n = 0; n < tiles; n++) {
 					int32 s[4] = {};
 					mmaU8(s, a, b[n].w[2 * j], b[n].w[2 * j + 1]);
@@ -194,10 +193,10 @@ struct Step256 {
 		}
 	}
 	// The sub-blocks of q6_k are 16.
-	template <int tiles> __device__ void dotsQ6_K(int32 (&dots)[tiles][4], const Columns<tiles> &columns) const {
+	template <int tiles> __device__ void dotsQ6_K(int32 (&dots)[tiles][4], const Columns<tiles> &columns, int lane) const {
 		for (int c = 0; c < 4; c++) {
 			Bytes16 b[tiles];
-			for (int n = 0; n < tiles; n++) b[n] = columns.chunk(n, c);
+			for (int n = 0; n < tiles; n++) b[n] = columns.chunk(n, c, lane);
 			for (int j = 0; j < 4; j++) {
 				uint32 a[2];
 				Q6_K::fragment(chunk[c], j, a);
@@ -216,140 +215,121 @@ struct Step256 {
 		for (int n = 0; n < tiles; n++)
 			for (int i = 0; i < 4; i++) to[n][i] = float(from[n][i] >> (i < 2 ? lowShift : highShift));
 	}
-	template <int tiles> __device__ void multiply(Terms<tiles> &terms, int type, const Columns<tiles> &columns, int) const {
+	template <int tiles>
+	__device__ void multiply(Terms<tiles> &terms, int format, const Columns<tiles> &columns, int lane, int) const {
 		const int t = laneId() % 4;
 		int32 dots[tiles][4] = {};
-		float d[2], dmin[2];
-		if (type == typeQ6_K) {
-			dotsQ6_K(dots, columns);
+		uint32 sums[tiles];
+		for (int n = 0; n < tiles; n++) {
+			const Bytes16 v = columns.chunk(n, 4, lane);
+			sums[n] = v.w[0];
+			for (int i = 0; i < 2; i++) terms.act[n][i] = floatOf(v.w[2 + i]);
+		}
+		if (format == typeQ6_K) {
+			dotsQ6_K(dots, columns, lane);
 			unshift<Q6_K::lowShift, Q6_K::highShift>(terms.dots, dots);
-			for (int i = 0; i < 2; i++) d[i] = floatOfHalf(half(head.d >> 16 * i)), dmin[i] = 0;
+			for (int i = 0; i < 2; i++) terms.d[i] = floatOfHalf(half(head.d >> 16 * i)), terms.dmin[i] = 0;
 			for (int n = 0; n < tiles; n++)
 				for (int i = 0; i < 4; i++) terms.mins[n][i] = 0;
 		} else {
-			if (type == typeQ4_K) {
-				dotsAs<Q4_K>(dots, columns);
+			if (format == typeQ4_K) {
+				dotsAs<Q4_K>(dots, columns, lane);
 				unshift<Q4_K::lowShift, Q4_K::highShift>(terms.dots, dots);
 			} else {
-				dotsAs<Q5_K>(dots, columns);
+				dotsAs<Q5_K>(dots, columns, lane);
 				unshift<Q5_K::lowShift, Q5_K::highShift>(terms.dots, dots);
 			}
 			for (int i = 0; i < 2; i++) {
-				d[i] = floatOfHalf(half(head.row[i].w[0]));
-				dmin[i] = floatOfHalf(half(head.row[i].w[0] >> 16));
+				terms.d[i] = floatOfHalf(half(head.row[i].w[0]));
+				terms.dmin[i] = floatOfHalf(half(head.row[i].w[0] >> 16));
 			}
 			// The mins are one more matrix, multiplied by the sums of 32 activations in two parts: lanes t = 0, 1 have the
 			// low 7 bits of the eight, t = 2, 3 the rest.
 			const uint32 row0 = minsOf(head.row[0], t % 2), row8 = minsOf(head.row[1], t % 2);
 			for (int n = 0; n < tiles; n++) {
-				const uint32 sums = *reinterpret_cast<const uint32 *>(columns.record[n] + actSums + 4 * laneId());
 				int32 s[4] = {};
-				mmaS8(s, t < 2 ? 0 : row0, t < 2 ? 0 : row8, sums);
+				mmaS8(s, t < 2 ? 0 : row0, t < 2 ? 0 : row8, sums[n]);
 				for (int i = 0; i < 4; i++) s[i] *= 128;
-				mmaS8(s, t < 2 ? row0 : 0, t < 2 ? row8 : 0, sums);
+				mmaS8(s, t < 2 ? row0 : 0, t < 2 ? row8 : 0, sums[n]);
 				for (int i = 0; i < 4; i++) terms.mins[n][i] = float(s[i]);
 			}
 		}
-		for (int n = 0; n < tiles; n++)
-			for (int i = 0; i < 4; i++) {
-				const float a = columns.scales(n, actScales256)[2 * t + i % 2];
-				terms.scale[n][i] = d[i / 2] * a;
-				terms.min[n][i] = -(dmin[i / 2] * a);
-			}
 	}
 };
 
-// Output is where a lane stores its elements of a tile of 16 x 8.
-struct Output {
-	float *dst;
-	int row, column, rows, columns, stride;
+// store stores what a lane has of a tile of 16 x 8.
+__device__ inline void store(const float (&acc)[4], const ProductsArgs &a, const Product &p, int tile, int column) {
+	const int row = tileRows * tile + laneId() / 4;
+	column += 2 * (laneId() % 4);
+	for (int i = 0; i < 4; i++)
+		if (row + i / 2 * 8 < p.rows && column + i % 2 < a.acts.rows) {
+			float &to = p.dst[int64(column + i % 2) * p.stride + row + i / 2 * 8];
+			to = a.add ? to + acc[i] : acc[i];
+		}
+}
 
-	__device__ Output(const ProductsArgs &a, const Product &p, int tile, int column)
-		: dst(p.dst), row(tileRows * tile + laneId() / 4), column(column + 2 * (laneId() % 4)), rows(p.rows), columns(a.acts.rows),
-		  stride(p.stride) {}
-	__device__ bool has(int i) const { return row + i / 2 * 8 < rows && column + i % 2 < columns; }
-	__device__ float *at(int i) const { return dst + int64(column + i % 2) * stride + row + i / 2 * 8; }
-};
-
-// fewRows multiplies in passes over 8 * tiles columns. passes * warps is at most 16, the number of barriers. Blocks take
-// tiles in turn, so any grid does.
-template <class Step, int tiles, bool early> __device__ inline void fewRows(const ProductsArgs &a) {
+// fewRows multiplies in passes over 8 * tiles columns. The chains of two tiles go from warp to warp together: links are their
+// number in all passes, and links * warps is at most 16, the number of barriers. Blocks take tiles in turn, so any grid does.
+template <class Step, int tiles> __device__ inline void fewRows(const ProductsArgs &a) {
+	constexpr int together = tiles < 2 ? 1 : 2;
 	const int warps = blockDim.x / 32, warp = warpId(), follower = warp + 1 < warps ? warp + 1 : 0;
-	const int units = a.acts.groups, steps = ceilDiv(a.acts.k, Step::values), total = a.list[a.count - 1].end;
-	Bytes16 *chain = reinterpret_cast<Bytes16 *>(sharedMemory()); // [pass][warp that continues it][tile][lane]
+	const int steps = ceilDiv(a.acts.k, Step::values), span = a.acts.groups * Step::perUnit, total = a.list[a.count - 1].end;
+	const int links = a.passes * (tiles / together), linked = links * together * 32;
+	Bytes16 *chain = reinterpret_cast<Bytes16 *>(sharedMemory()) + laneId(); // [warp that continues it][link][tile][lane]
+	Bytes16 *in = chain + warp * linked, *out = chain + follower * linked;
+	const int stride = a.acts.groups * actRecord;
+	// Of a single tile, the columns that are no rows take the last row's values: fewer bytes.
+	const int lane = tiles > 1 ? laneId() : 4 * smaller(laneId() / 4, a.acts.rows - 1) + laneId() % 4;
 
-	Item next{int(blockIdx.x), warp, 0};
-	next.settle(a, steps, total);
+	Cursor next{int(blockIdx.x), warp, 0, 0};
+	for (; next.step >= steps; next.step -= steps) next.tile += gridDim.x;
+	next.find(a, span);
 	Step step;
-	if (next.tile < total) step.load(a.list[next.product], next.tileOfProduct(a), next.step, units);
-	// Weights travel to the L2 cache a.ahead steps before they are loaded.
-	Item far = next;
-	auto fetch = [&] {
-		far.step += warps;
-		far.settle(a, steps, total);
-		if (far.tile < total) Step::fetch(a.list[far.product], far.tileOfProduct(a), far.step, units);
-	};
-	for (int i = 0; i < a.ahead; i++) fetch();
-
-	bool first = warp == 0;
+	if (next.tile < total) step.load(a.list[next.product], next.at);
+	if (warp == warps - 1) { // every tile begins with zeros
+#pragma unroll 1
+		for (int i = 0; i < linked; i += 32) out[i] = Bytes16{};
+#pragma unroll 1
+		for (int link = 0; link < links; link++) barrierArrive(link * warps + follower, 64);
+	}
 	while (next.tile < total) {
-		if (a.ahead > 0) fetch();
-		const Item item = next;
-		Step ahead;
-		next.step += warps;
-		next.settle(a, steps, total);
-		if (early && next.tile < total) ahead.load(a.list[next.product], next.tileOfProduct(a), next.step, units);
-
+		const Cursor item = next;
 		const Product &p = a.list[item.product];
+		next.advance(a, steps, span);
+		if (a.fetch && next.tile < total) Step::fetch(a.list[next.product], next.at);
+
 		const bool ends = item.step == steps - 1, last = ends && item.tile + int(gridDim.x) >= total;
 		for (int pass = 0; pass < a.passes; pass++) {
+			const Columns<tiles> columns{a.acts.at + int64(pass) * tiles * stride + item.step / Step::perUnit * actRecord, stride};
 			typename Step::template Terms<tiles> terms;
-			step.multiply(terms, p.format, Columns<tiles>(a.acts, pass, item.step * Step::values / unitValues), item.step);
-			if (!early && pass == a.passes - 1 && next.tile < total)
-				step.load(a.list[next.product], next.tileOfProduct(a), next.step, units);
+			step.multiply(terms, p.format, columns, lane, item.at);
+			if (pass == a.passes - 1 && next.tile < total) step.load(a.list[next.product], next.at);
 
-			float before[tiles][4] = {};
-			if (ends && a.add)
-				for (int n = 0; n < tiles; n++) {
-					const Output out(a, p, item.tileOfProduct(a), (pass * tiles + n) * actRows);
-					for (int i = 0; i < 4; i++)
-						if (out.has(i)) before[n][i] = *out.at(i);
+#pragma unroll
+			for (int n = 0; n < tiles; n += together) {
+				const int link = (pass * tiles + n) / together;
+				float acc[together][4];
+				barrierWait(link * warps + warp, 64);
+				for (int m = 0; m < together; m++) {
+					Bytes16 v = in[(link * together + m) * 32];
+					for (int i = 0; i < 4; i++) acc[m][i] = floatOf(v.w[i]);
+					terms.add(acc[m], n + m);
+					for (int i = 0; i < 4; i++) v.w[i] = bitsOf(acc[m][i]);
+					out[(link * together + m) * 32] = v;
+					if (ends) out[(link * together + m) * 32] = Bytes16{};
 				}
-
-			if (!first) barrierWait(pass * warps + warp, 64);
-			float acc[tiles][4] = {};
-			if (item.step > 0)
-				for (int n = 0; n < tiles; n++) {
-					const Bytes16 v = chain[((pass * warps + warp) * tiles + n) * 32 + laneId()];
-					for (int i = 0; i < 4; i++) acc[n][i] = floatOf(v.w[i]);
-				}
-			terms.add(acc);
-			if (!ends)
-				for (int n = 0; n < tiles; n++) {
-					Bytes16 v;
-					for (int i = 0; i < 4; i++) v.w[i] = bitsOf(acc[n][i]);
-					chain[((pass * warps + follower) * tiles + n) * 32 + laneId()] = v;
-				}
-			if (!last) barrierArrive(pass * warps + follower, 64);
-			if (ends)
-				for (int n = 0; n < tiles; n++) {
-					const Output out(a, p, item.tileOfProduct(a), (pass * tiles + n) * actRows);
-					for (int i = 0; i < 4; i++)
-						if (out.has(i)) *out.at(i) = a.add ? before[n][i] + acc[n][i] : acc[n][i];
-				}
+				if (!last) barrierArrive(link * warps + follower, 64);
+				if (ends)
+					for (int m = 0; m < together; m++) store(acc[m], a, p, (item.at - item.step) / span, (pass * tiles + n + m) * actRows);
+			}
 		}
-		if (early) step = ahead;
-		first = false;
 	}
 }
 
-#define PRODUCTS(name, Step, tiles, early) \
-	extern "C" __global__ void __launch_bounds__(512) name(const __grid_constant__ ProductsArgs a) { fewRows<Step, tiles, early>(a); }
-PRODUCTS(products32x8, Step32, 1, false)
-PRODUCTS(products32x16, Step32, 2, false)
-PRODUCTS(products256x8, Step256, 1, false)
-PRODUCTS(products256x16, Step256, 2, false)
-PRODUCTS(early32x8, Step32, 1, true)
-PRODUCTS(early32x16, Step32, 2, true)
-PRODUCTS(early256x8, Step256, 1, true)
-PRODUCTS(early256x16, Step256, 2, true)
+#define PRODUCTS(name, Step, tiles) \
+	extern "C" __global__ void __launch_bounds__(512) name(const __grid_constant__ ProductsArgs a) { fewRows<Step, tiles>(a); }
+PRODUCTS(products32x8, Step32, 1)
+PRODUCTS(products32x16, Step32, 2)
+PRODUCTS(products256x8, Step256, 1)
+PRODUCTS(products256x16, Step256, 2)
+PRODUCTS(products256x32, Step256, 4)

@@ -130,7 +130,7 @@ template <class T> struct Sums256 {
 					for (int n = 0; n < warpTiles; n++) {
 						int32 v[4] = {};
 						mmaU8(v, a, s.b[n].w[2 * j], s.b[n].w[2 * j + 1]);
-						for (int i = 0; i < 4; i++) dots[m][n][i] += int32(scales[i / 2] >> 8 * j & 63) * v[i];
+						for (int i = 0; i < 4; i++) dots[m][n][i] += byteOf(scales[i / 2], j) * v[i];
 					}
 				}
 			}
@@ -154,7 +154,8 @@ template <class T> struct Sums256 {
 				}
 #pragma unroll
 			for (int n = 0; n < warpTiles; n++) {
-				const float *scales = reinterpret_cast<const float *>(records[n] + actScales256) + 2 * t;
+				const Bytes16 behind = *reinterpret_cast<const Bytes16 *>(records[n] + actSums + 16 * laneId());
+				const float scales[2] = {floatOf(behind.w[2]), floatOf(behind.w[3])};
 				Bytes16 &kept = chain[(m * warpTiles + n) * 32];
 				Bytes16 v = kept;
 				float to[4];
@@ -165,11 +166,10 @@ template <class T> struct Sums256 {
 					dots[m][n][i] = 0;
 				}
 				if constexpr (!isQ6_K) {
-					const uint32 sums = wordAt(records[n] + actSums + 4 * laneId());
 					int32 v[4] = {}; // as in matmul.cuh
-					mmaS8(v, t < 2 ? 0 : mins[0], t < 2 ? 0 : mins[1], sums);
+					mmaS8(v, t < 2 ? 0 : mins[0], t < 2 ? 0 : mins[1], behind.w[0]);
 					for (int i = 0; i < 4; i++) v[i] *= 128;
-					mmaS8(v, t < 2 ? mins[0] : 0, t < 2 ? mins[1] : 0, sums);
+					mmaS8(v, t < 2 ? mins[0] : 0, t < 2 ? mins[1] : 0, behind.w[0]);
 					for (int i = 0; i < 4; i++) to[i] = fmaf(-(dmin[i / 2] * scales[i % 2]), float(v[i]), to[i]);
 				}
 				for (int i = 0; i < 4; i++) v.w[i] = bitsOf(to[i]);
@@ -213,11 +213,7 @@ __device__ inline void store(const WarpSums &acc, const ProductsArgs &a, const B
 #pragma unroll
 	for (int m = 0; m < warpTiles; m++)
 #pragma unroll
-		for (int n = 0; n < warpTiles; n++) {
-			const Output out(a, *block.p, block.tile + m, (block.column + n) * actRows);
-			for (int i = 0; i < 4; i++)
-				if (out.has(i)) *out.at(i) = a.add ? *out.at(i) + acc[m][n][i] : acc[m][n][i];
-		}
+		for (int n = 0; n < warpTiles; n++) store(acc[m][n], a, *block.p, block.tile + m, (block.column + n) * actRows);
 }
 
 extern "C" __global__ void __launch_bounds__(256) prompt32(const __grid_constant__ ProductsArgs a) {

@@ -135,8 +135,11 @@ template <class T, bool once> __device__ inline void loadHead(Head256 &h, const 
 	if constexpr (T::unit == Q6_K::unit) h.d = load<once, uint32>(head + 256 + 4 * (lane / 4));
 }
 
-// scaleOf is scale j of a q4_k or q5_k row.
-__device__ inline int32 scaleOf(const Bytes16 &row, int j) { return row.w[1 + j / 4] >> 8 * (j % 4) & 63; }
+// byteOf is byte j of a word.
+__device__ inline int32 byteOf(uint32 word, int j) { return permute(word, 0, 0x4440 + j); }
+
+// scalesOf is the four scales from 4 * part on of a q4_k or q5_k row, one a byte.
+__device__ inline uint32 scalesOf(const Bytes16 &row, int part) { return row.w[1 + part] & 0x3f3f3f3f; }
 
 // minsOf is the four mins from 4 * part on of a q4_k or q5_k row, one a byte.
 __device__ inline uint32 minsOf(const Bytes16 &row, int part) {
