@@ -56,23 +56,41 @@ for tool in memcheck racecheck; do
 	fi
 done
 
-# What decides: bandwidth at one row, T(n)/T(1), a whole step, long prompts, and a long context over a short one.
+# bench SHAPE TYPE ARGUMENT... adds a benchmark's lines to bench.csv.
 bench() {
-	local name=$1
-	shift
-	part "bench-$name" 60 "$folder/orthrus" bench -b cuda -r 3 --limits "$@"
-	cat "$out/bench-$name.log"
+	local name=bench-$1-$2-$4
+	part "$name" 60 "$folder/orthrus" bench -b cuda -r 3 --limits -o csv --shape "$1" --type "$2" "${@:3}"
+	cat "$out/$name.log" >>"$out/bench.csv"
+	rm "$out/$name.log"
 }
+rm -f "$out/bench.csv"
 for shape in 8b 1.7b; do
 	for type in q4_k_m q8_0; do
-		bench "$shape-$type-512" --shape $shape --type $type -d 512 --pp 0 --tg 64
-		bench "$shape-$type-16384" --shape $shape --type $type -d 16384 --pp 0 --tg 16
-		bench "$shape-$type-prompt" --shape $shape --type $type --pp 4096 --tg 0
+		bench $shape $type -d 512 --pp 4096 --tg 32
+		bench $shape $type -d 16384 --pp 0 --tg 0
 	done
 done
 part profile 60 "$folder/cuda.test" -test.v -test.run '^TestProfile$'
 cat "$out/profile.log"
 
+
+# What decides, by model and type.
+awk -F, '
+	{ sub(/^"[^"]*",/, "machine,") } # has commas
+	$11 == "test" || NF < 19 { next }
+	{ key = $5 " " $6; if (!(key in seen)) { seen[key]; order[++keys] = key }
+	  ms[key, $11] = $13; share[key, $11] = $19; copy = $3; int8 = $4 }
+	function ratio(test, of) { return ms[k, of] ? sprintf("%.2f", ms[k, test] / ms[k, of]) : "-" }
+	END {
+		printf "\ncopy %.0f GB/s, int8 by mma.sync %.0f TOPS\n", copy, int8 / 1000
+		printf "%-20s %8s %8s %8s %8s %8s %8s %8s %8s %8s\n", "context 512", "T(1) ms", "of copy", "T(8)", "T(32)", "diff 32", "step 32", "pp t/s", "of int8", "16k step"
+		for (i = 1; i <= keys; i++) {
+			k = order[i]; one = "ar pass n=1 @ d512"; pp = "pp4096 @ d512"; step = "step n=32 @ d"
+			printf "%-20s %8.3f %7.1f%% %8s %8s %8s %8s %8.0f %7.1f%% %8s\n", k, ms[k, one], 100 * share[k, one],
+				ratio("ar pass n=8 @ d512", one), ratio("ar pass n=32 @ d512", one), ratio("diffusion pass n=32 @ d512", one),
+				ratio(step "512", one), ms[k, pp] ? 4096000 / ms[k, pp] : 0, 100 * share[k, pp], ratio(step "512", step "16384")
+		}
+	}' "$out/bench.csv"
 echo
 printf '%s\n' "${rows[@]}"
 echo "$SECONDS s"

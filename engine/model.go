@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 
 	"orthrus/gguf"
 	"orthrus/quant"
@@ -186,8 +187,11 @@ func (m *Model) Fingerprint() string {
 // tensor's type by name and number of inputs.
 func Random(c Config, tied bool, typ func(name string, cols int) gguf.Type) (*Model, error) {
 	tensors := map[string]*gguf.Tensor{}
+	var filled sync.WaitGroup
 	add := func(name string, cols, rows int) {
-		tensors[name] = randomTensor(name, typ(name, cols), cols, rows)
+		t, kind := new(gguf.Tensor), typ(name, cols)
+		tensors[name] = t
+		filled.Go(func() { *t = randomTensor(name, kind, cols, rows) })
 	}
 	add("token_embd.weight", c.Hidden, c.Vocab)
 	add("output_norm.weight", c.Hidden, 1)
@@ -215,6 +219,7 @@ func Random(c Config, tied bool, typ func(name string, cols int) gguf.Type) (*Mo
 			add(p+"attn_k_norm"+v+".weight", c.HeadDim, 1)
 		}
 	}
+	filled.Wait()
 	l := loader{find: func(name string) *gguf.Tensor { return tensors[name] }, used: map[string]bool{}}
 	m := l.model(c)
 	return m, l.err
@@ -222,7 +227,7 @@ func Random(c Config, tied bool, typ func(name string, cols int) gguf.Type) (*Mo
 
 // randomTensor fills a tensor with a repeated pool of quantized noise of the
 // usual size of weights, and vectors with ones.
-func randomTensor(name string, t gguf.Type, cols, rows int) *gguf.Tensor {
+func randomTensor(name string, t gguf.Type, cols, rows int) gguf.Tensor {
 	dims := []int{cols, rows}
 	if rows == 1 {
 		dims, t = dims[:1], gguf.F32
@@ -247,5 +252,5 @@ func randomTensor(name string, t gguf.Type, cols, rows int) *gguf.Tensor {
 	for len(data) < rows*rowBytes {
 		data = append(data, data[:min(len(data), rows*rowBytes-len(data))]...)
 	}
-	return &gguf.Tensor{Name: name, Type: t, Dims: dims, Data: data}
+	return gguf.Tensor{Name: name, Type: t, Dims: dims, Data: data}
 }
