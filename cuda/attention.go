@@ -80,47 +80,51 @@ func heads(d device, s *state, layer int, q, k, v matrix, qNorm, kNorm pointer, 
 	return launch(d, "heads", [3]int{blocks + spare(ahead), 1, 1}, 32*headWarps, 0, &a)
 }
 
-// splitKeys is the size of the splits of a row that sees so many positions, as in attention.cuh.
-func splitKeys(seen int) int {
-	switch {
-	case seen <= 512:
-		return 64
-	case seen <= 1024:
-		return 128
-	}
-	keys := 256
-	for 64*keys < seen {
+// splits is struct Splits of attention.cuh: how a row's keys are cut.
+type splits struct {
+	few, least, most, _ int32
+}
+
+// cut is part of what an answer depends on: another one gives other bits.
+var cut = splits{few: 8, least: 256, most: 64}
+
+// keys is the size of the splits of a row that sees so many positions.
+func (s splits) keys(seen int) int {
+	keys := tileKeys
+	for seen > s.last(keys) {
 		keys *= 2
 	}
 	return keys
 }
 
-// maxSplits is the largest number of splits of a row, of a context and of a block of rows.
-func maxSplits(context, rows int) int {
-	most := ceil(rows, splitKeys(0))
-	for seen := 512; ; seen *= 2 {
-		n := min(seen, context)
-		most = max(most, ceil(n, splitKeys(n))+ceil(rows, splitKeys(n)))
-		if n == context {
+// last is the largest number of positions that are cut to this size.
+func (s splits) last(keys int) int {
+	if keys < int(s.least) {
+		return keys * int(s.few)
+	}
+	return keys * int(s.most)
+}
+
+// count is the largest number of splits of a row, of a context and of a block of rows.
+func (s splits) count(context, rows int) (most int) {
+	for keys := tileKeys; ; keys *= 2 {
+		seen := min(s.last(keys), context)
+		most = max(most, ceil(seen, keys)+ceil(rows, keys))
+		if seen == context {
 			return most
 		}
 	}
 }
 
-// Attention takes as many rows at a time as this leaves room for their parts, in bytes.
-const partsBytes = 64 << 20
+// Attention takes as many rows at a time as this leaves room for their parts, in bytes. Tests lower it.
+var partsBytes = 64 << 20
 
-// partBytes is what the parts of a row's head in one split take: values, peak and sum.
-func (s *state) partBytes() int64 { return int64(s.HeadDim)*s.partElem() + 8 }
-
-// rowsAtOnce is a multiple of 16, so that it begins with whole tiles of queries, or all rows.
-func (s *state) rowsAtOnce() int {
-	row := int64(maxSplits(s.Context, s.Rows)) * int64(s.Heads) * s.partBytes()
-	return min(s.Rows, max(16, int(partsBytes/row)/16*16))
-}
-
-func (s *state) scratchBytes() int64 {
-	return int64(s.rowsAtOnce()) * int64(maxSplits(s.Context, s.Rows)) * int64(s.Heads) * s.partBytes()
+// takeParts decides on the rows that attention takes at a time, a multiple of 16 so that they begin with whole tiles of queries,
+// or all, and returns what their parts take: values, peak and sum of every head in every split.
+func (s *state) takeParts() (bytes int64) {
+	row := s.splits.count(s.Context, s.Rows) * s.Heads * (s.HeadDim*int(s.partElem()) + 8)
+	s.rowsAtOnce = min(s.Rows, max(16, partsBytes/row/16*16))
+	return int64(s.rowsAtOnce) * int64(row)
 }
 
 type attendArgs struct {
@@ -133,6 +137,7 @@ type attendArgs struct {
 	headBytes, blockBytes    int64
 	firstRow, rows, passRows int32
 	heads, kvHeads, dim      int32
+	splits                   splits
 	ahead                    span
 }
 
@@ -144,6 +149,7 @@ type mergeArgs struct {
 	firstRow, rows, passRows int32
 	heads, dim               int32
 	block                    int32
+	splits                   splits
 }
 
 // attend computes grouped-query attention for what heads has prepared of the rows of a pass: causally, or with block
@@ -156,20 +162,20 @@ func attend(d device, s *state, layer int, dst matrix, q acts, block bool, ahead
 func attendBy(form func(queries int) attendForm, d device, s *state, layer int, dst matrix, q acts, block bool, ahead span) error {
 	rows := max(dst.rows, q.rows)
 	width := s.Heads * s.HeadDim
-	for first := 0; first < rows; first += s.rowsAtOnce() {
-		n := min(rows-first, s.rowsAtOnce())
+	for first := 0; first < rows; first += s.rowsAtOnce {
+		n := min(rows-first, s.rowsAtOnce)
 		out := s.scratch.at
-		parts := out + pointer(int64(n)*int64(maxSplits(s.Context, s.Rows))*int64(width)*s.partElem())
+		parts := out + pointer(int64(n)*int64(s.splits.count(s.Context, s.Rows))*int64(width)*s.partElem())
 		a := attendArgs{
 			control: s.control.at, queries: s.queries + pointer(int64(first*s.group()*s.HeadDim)*s.partElem()),
 			keys: s.cache.keys(layer), values: s.cache.values(layer), out: out, parts: parts,
 			queryBytes: s.queryBytes(rows), headBytes: s.cache.headBytes(),
 			firstRow: int32(first), rows: int32(n), passRows: int32(rows),
-			heads: int32(s.Heads), kvHeads: int32(s.KVHeads), dim: int32(s.HeadDim), ahead: ahead,
+			heads: int32(s.Heads), kvHeads: int32(s.KVHeads), dim: int32(s.HeadDim), splits: s.splits, ahead: ahead,
 		}
 		m := mergeArgs{
 			control: s.control.at, out: out, parts: parts, acts: q.args(), firstRow: int32(first), rows: int32(n), passRows: int32(rows),
-			heads: int32(s.Heads), dim: int32(s.HeadDim),
+			heads: int32(s.Heads), dim: int32(s.HeadDim), splits: s.splits,
 		}
 		if dst.at != 0 {
 			m.dst = dst.row(first)
@@ -246,5 +252,5 @@ func (f attendForm) blocks(p properties, s *state, rows int) int {
 	if blocks > queries {
 		blocks = blocks / queries * queries
 	}
-	return min(blocks, maxSplits(s.Context, s.Rows)*queries)
+	return min(blocks, s.splits.count(s.Context, s.Rows)*queries)
 }

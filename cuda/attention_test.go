@@ -251,3 +251,41 @@ func TestSession(t *testing.T) {
 		}
 	}
 }
+
+// TestAttentionPieces: attention that takes 16 rows at a time gives the same bits.
+func TestAttentionPieces(t *testing.T) {
+	g := engine.Geometry{Heads: 3, KVHeads: 1, HeadDim: 64, Cache: gguf.F16, Rows: 64, Context: 200}
+	d := testDevice(t)
+	whole := newAttention(t, d, g, rand.New(rand.NewPCG(7, 8)))
+	defer func(bytes int) { partsBytes = bytes }(partsBytes)
+	partsBytes = 1
+	pieces := newAttention(t, d, g, rand.New(rand.NewPCG(7, 8)))
+	for _, a := range []*attention{whole, pieces} {
+		a.fill(0, 150)
+	}
+	for _, block := range []bool{false, true} {
+		if !slices.Equal(whole.pass(0, 150, 50, block), pieces.pass(0, 150, 50, block)) {
+			t.Errorf("block %v: the rows differ", block)
+		}
+	}
+	if whole.rowsAtOnce == pieces.rowsAtOnce {
+		t.Error("there are no pieces")
+	}
+}
+
+// TestSplits: sizes are found again at their bounds, and there is room for as many as there can be.
+func TestSplits(t *testing.T) {
+	for keys, last := range map[int]int{64: 512, 128: 1024, 256: 16384, 512: 32768, 2048: 131072} {
+		if cut.last(keys) != last || cut.keys(last) != keys || cut.keys(last+1) != 2*keys {
+			t.Errorf("splits of %d keys end at %d", keys, cut.last(keys))
+		}
+	}
+	for _, context := range []int{1, 64, 513, 3000, 16384, 40000, 131072} {
+		room := cut.count(context, 32)
+		for seen := range context + 1 {
+			if keys := cut.keys(seen); ceil(seen, keys)+ceil(32, keys) > room {
+				t.Fatalf("a context of %d has room for %d splits, %d positions have more", context, room, seen)
+			}
+		}
+	}
+}

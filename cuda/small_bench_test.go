@@ -51,8 +51,8 @@ func perLaunch(b testing.TB, d device, do func(i int) error) float64 {
 	}
 }
 
-// attentionBench is a state whose layers are full of the same rows.
-func attentionBench(b *testing.B, d device, g engine.Geometry, positions int) *state {
+// attentionBench is a state whose layers are full of the same rows, and what frees it.
+func attentionBench(b *testing.B, d device, g engine.Geometry, positions int) (s *state, release func()) {
 	b.Helper()
 	g.HeadDim, g.Eps, g.Rope = 128, 1e-6, engine.NewRope(1e6, 128)
 	row, _ := g.Cache.RowBytes(g.HeadDim)
@@ -63,8 +63,11 @@ func attentionBench(b *testing.B, d device, g engine.Geometry, positions int) *s
 	if err != nil {
 		b.Fatal(err)
 	}
-	s, err := newState(d, g, room[byte](b, d, int(bytes)), p)
+	memory, err := d.alloc(bytes)
 	if err != nil {
+		b.Fatal(err)
+	}
+	if s, err = newState(d, g, memory, p); err != nil {
 		b.Fatal(err)
 	}
 	few := make([]byte, 1024*row)
@@ -75,7 +78,7 @@ func attentionBench(b *testing.B, d device, g engine.Geometry, positions int) *s
 			b.Fatal(err)
 		}
 	}
-	return s
+	return s, func() { d.free(memory); d.unpin(p) }
 }
 
 // prepare makes the queries of rows at a position.
@@ -111,7 +114,7 @@ func BenchmarkAttention(b *testing.B) {
 		for _, t := range []gguf.Type{gguf.F16, gguf.Q8_0} {
 			for _, context := range []int{512, 2048, 4096, 8192, 16384, 32768, 131072 - 256} {
 				g := engine.Geometry{Heads: shape.heads, KVHeads: shape.kvHeads, Cache: t, Rows: 256, Context: context + 256}
-				s := attentionBench(b, d, g, context)
+				s, release := attentionBench(b, d, g, context)
 				size := 2 * float64(context) * float64(s.KVHeads) * float64(s.cache.rowBytes)
 				fmt.Printf("%-5s %-5v %6d floor %6.1f us ", shape.name, t, context, size/bandwidth*1e6)
 				took := map[int]float64{}
@@ -121,6 +124,7 @@ func BenchmarkAttention(b *testing.B) {
 					fmt.Printf(" %d:%7.1f %3.0f%%", n, took[n], 100*size/bandwidth/took[n]*1e6)
 				}
 				fmt.Printf("  T(8) %.2f T(32) %.2f\n", took[8]/took[1], took[32]/took[1])
+				release()
 			}
 		}
 	}
@@ -133,7 +137,7 @@ func BenchmarkAttentionForms(b *testing.B) {
 	forms := []form{{1, 1}, {1, 2}, {1, 4}, {1, 8}, {2, 1}, {2, 2}, {2, 4}}
 	for _, t := range []gguf.Type{gguf.F16, gguf.Q8_0} {
 		for _, context := range []int{512, 4096, 16384} {
-			s := attentionBench(b, d, engine.Geometry{Heads: 32, KVHeads: 8, Cache: t, Rows: 256, Context: context + 256}, context)
+			s, release := attentionBench(b, d, engine.Geometry{Heads: 32, KVHeads: 8, Cache: t, Rows: 256, Context: context + 256}, context)
 			for _, n := range []int{1, 4, 8, 16, 32, 64, 256} {
 				dst := s.prepare(b, d, context, n, false)
 				fmt.Printf("%-5v %6d n=%-3d", t, context, n)
@@ -144,13 +148,34 @@ func BenchmarkAttentionForms(b *testing.B) {
 						return attendBy(func(int) attendForm { return chosen }, d, s, i%s.Layers, dst, acts{}, false, span{})
 					})
 					mark := ' '
-					if chosen == s.attendForm(min(n, s.rowsAtOnce())*s.group()) {
+					if chosen == s.attendForm(min(n, s.rowsAtOnce)*s.group()) {
 						mark = '*'
 					}
 					fmt.Printf("  %dx%d %7.1f%c", f.tiles, f.warps, took, mark)
 				}
 				fmt.Println(" us")
 			}
+			release()
+		}
+	}
+}
+
+// BenchmarkAttentionSplits compares ways to cut a row's keys.
+func BenchmarkAttentionSplits(b *testing.B) {
+	d := testDevice(b)
+	ways := []splits{{few: 8, least: 256, most: 64}, {few: 8, least: 256, most: 32}, {few: 8, least: 512, most: 64}, {few: 8, least: 128, most: 64}, {few: 16, least: 256, most: 64}, {few: 4, least: 256, most: 64}}
+	defer func(c splits) { cut = c }(cut)
+	for _, context := range []int{256, 512, 1024, 2048, 4096, 8192, 16384, 17000, 20000, 32768} {
+		for _, cut = range ways {
+			s, release := attentionBench(b, d, engine.Geometry{Heads: 32, KVHeads: 8, Cache: gguf.F16, Rows: 256, Context: context + 256}, context)
+			fmt.Printf("%6d  splits few %2d least %3d most %2d  us:", context, cut.few, cut.least, cut.most)
+			for _, n := range []int{1, 8, 32, 256} {
+				dst := s.prepare(b, d, context, n, false)
+				took := perLaunch(b, d, func(i int) error { return attend(d, s, i%s.Layers, dst, acts{}, false, span{}) })
+				fmt.Printf("  n=%d %7.1f", n, took)
+			}
+			fmt.Println()
+			release()
 		}
 	}
 }
@@ -160,7 +185,8 @@ func BenchmarkSmall(b *testing.B) {
 	d := testDevice(b)
 	rnd := rand.New(rand.NewPCG(5, 6))
 	const hidden, ff, vocab, most = 4096, 12288, 151936, 32
-	s := attentionBench(b, d, engine.Geometry{Heads: 32, KVHeads: 8, Cache: gguf.F16, Rows: most, Context: 1024}, 512)
+	s, release := attentionBench(b, d, engine.Geometry{Heads: 32, KVHeads: 8, Cache: gguf.F16, Rows: most, Context: 1024}, 512)
+	defer release()
 	x, w := put(b, d, randomFloats(rnd, most*ff)), put(b, d, randomFloats(rnd, ff))
 	y, kept := room[float32](b, d, most*ff), room[byte](b, d, int(actBytes(form256, most, ff)))
 	logits := randomFloats(rnd, most*vocab)

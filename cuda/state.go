@@ -13,11 +13,13 @@ import (
 // from it.
 type state struct {
 	engine.Geometry
+	splits      splits
 	control     control
 	frequencies pointer // Rope.InvFreq
 	angles      pointer // [Rows][HeadDim/2] of {cos, sin}, of the running pass
 	queries     pointer // [kv head][queryRows][HeadDim], of the layer that runs
 	block       cache   // one layer: the keys and values of a diffusion block
+	rowsAtOnce  int     // of a pass that attention takes
 	scratch     span    // the parts of attention, or rows on their way to a session file
 	cache       cache
 }
@@ -25,8 +27,8 @@ type state struct {
 // checkGeometry tells what the kernels cannot do.
 func checkGeometry(g engine.Geometry) error {
 	if g.Cache == gguf.F32 {
-		if g.HeadDim%8 != 0 || g.HeadDim > 256 {
-			return fmt.Errorf("head dim %d: an f32 cache on a GPU takes multiples of 8 up to 256: use -b cpu", g.HeadDim)
+		if g.HeadDim%8 != 0 || g.HeadDim > 128 {
+			return fmt.Errorf("head dim %d: an f32 cache on a GPU takes multiples of 8 up to 128: use -b cpu", g.HeadDim)
 		}
 	} else if g.HeadDim != 32 && g.HeadDim != 64 && g.HeadDim != 128 {
 		return fmt.Errorf("head dim %d: a GPU takes 32, 64 and 128: use --cache-type f32 or -b cpu", g.HeadDim)
@@ -55,7 +57,7 @@ func stateBytes(g engine.Geometry) (device, pinned int64) {
 // place lays a state out from address at on and returns its end.
 func (s *state) place(g engine.Geometry, at pointer) (end pointer) {
 	r := regions{at, at}
-	*s = state{Geometry: g}
+	*s = state{Geometry: g, splits: cut}
 	bytes, _ := controlBytes(g.Rows)
 	s.control = control{at: r.take(bytes), rows: g.Rows}
 	half := int64(g.HeadDim / 2)
@@ -66,7 +68,7 @@ func (s *state) place(g engine.Geometry, at pointer) (end pointer) {
 	s.cache = newCache(g, g.Layers, g.Context)
 	s.cache.at = r.take(s.cache.bytes())
 	s.queries = r.take(int64(g.KVHeads) * s.queryBytes(g.Rows))
-	s.scratch.bytes = s.scratchBytes()
+	s.scratch.bytes = s.takeParts()
 	s.scratch.at = r.take(s.scratch.bytes)
 	return r.end
 }

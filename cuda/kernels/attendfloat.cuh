@@ -1,6 +1,7 @@
 // Attention over an f32 cache, in float32: for accuracy, not for speed.
 #pragma once
 #include "attention.cuh"
+#include "heads.cuh"
 
 constexpr int floatWarps = 4, floatQueries = 4; // queries of a warp
 constexpr int floatDims = maxDim / 32;          // values of a head in a lane

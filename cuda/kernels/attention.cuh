@@ -13,16 +13,23 @@
 
 constexpr int tileKeys = 64;
 
-// splitKeys is the size of a row's splits. There are at most 64, so that merging is cheap, and few in a short cache, where
-// they must still keep a GPU busy.
-__device__ inline int splitKeys(int seen) {
-	int keys = seen <= 512 ? 64 : seen <= 1024 ? 128 : 256;
-	while (64ll * keys < seen) keys *= 2;
-	return keys;
-}
+// Splits are how a row's keys are cut: sizes are powers of 2. A short cache is cut to keep a GPU busy, a long one so that
+// merging is cheap.
+struct Splits {
+	int32 few;   // at least so many, if they have tileKeys or more each
+	int32 least; // keys of one, where there are more
+	int32 most;  // at most so many
+	int32 pad;
 
-// lastSeen is the largest number of positions that is split alike.
-__device__ inline int64 lastSeen(int keys) { return keys == 64 ? 512 : keys == 128 ? 1024 : 64ll * keys; }
+	// keys is the size of the splits of a row that sees so many.
+	__device__ int keys(int seen) const {
+		int64 keys = tileKeys;
+		while (seen > last(keys)) keys *= 2;
+		return int(keys);
+	}
+	// last is the largest number of keys that are cut to this size.
+	__device__ int64 last(int64 keys) const { return keys < least ? keys * few : keys * most; }
+};
 
 struct Part {
 	float peak, sum; // of scores to base 2
@@ -41,6 +48,7 @@ struct AttendArgs {
 	int64 headBytes, blockBytes;          // of a head's keys
 	int32 firstRow, rows, passRows;
 	int32 heads, kvHeads, dim;
+	Splits splits;
 	Span ahead;
 };
 
@@ -69,13 +77,13 @@ __device__ inline int find(const AttendArgs &a, CacheType type, int queriesPerBl
 		for (w.fromRow = 0;; w.fromRow = w.toRow) {
 			if (w.fromRow >= a.rows) return -1;
 			if (a.blockKeys) {
-				keys = splitKeys(position);
+				keys = a.splits.keys(position);
 				w.toRow = a.rows;
 				splits = ceilDiv(position, keys) + ceilDiv(a.passRows, keys);
 			} else {
 				int first = position + a.firstRow;
-				keys = splitKeys(first + w.fromRow + 1);
-				w.toRow = int(smaller(int64(a.rows), lastSeen(keys) - first));
+				keys = a.splits.keys(first + w.fromRow + 1);
+				w.toRow = int(smaller(int64(a.rows), a.splits.last(keys) - first));
 				splits = ceilDiv(first + w.toRow, keys);
 			}
 			firstGroup = w.fromRow * group / queriesPerBlock;
@@ -111,6 +119,7 @@ struct MergeArgs {
 	int32 firstRow, rows, passRows;
 	int32 heads, dim;
 	int32 block;
+	Splits splits;
 };
 
 constexpr int mergeChains = 8;
@@ -144,7 +153,7 @@ template <class T> __device__ inline void mergeParts(const MergeArgs &a) {
 	int row = blockIdx.x / groups, group = blockIdx.x % groups;
 	int at = actGroup * group + 8 * lane;
 	int position = a.control->position, cached = a.block ? position : position + a.firstRow + row + 1;
-	int keys = splitKeys(cached), splits = ceilDiv(cached, keys) + (a.block ? ceilDiv(a.passRows, keys) : 0);
+	int keys = a.splits.keys(cached), splits = ceilDiv(cached, keys) + (a.block ? ceilDiv(a.passRows, keys) : 0);
 
 	Sum s = {-infinity()};
 	if (at < width) {

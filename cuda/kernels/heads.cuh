@@ -25,7 +25,7 @@ extern "C" __global__ void rotations(RotationArgs a) {
 }
 
 constexpr int headWarps = 4;
-constexpr int maxDim = 256;
+constexpr int maxDim = 128;
 
 struct HeadsArgs {
 	const Control *control;
