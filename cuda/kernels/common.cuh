@@ -162,6 +162,20 @@ __device__ inline void copyAsync(void *shared, const void *global) {
 __device__ inline void commitCopies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 template <int n> __device__ inline void waitCopies() { asm volatile("cp.async.wait_group %0;" ::"n"(n) : "memory"); }
 
+// Programmatic dependent launch (compute capability 9.0): a kernel may begin before the one before it has ended. Every
+// kernel calls releaseNext, so that the next one may take what room there is, and awaitBefore before it touches anything that
+// another kernel reads or writes: what it does before that is to fetch weights.
+__device__ inline void releaseNext() {
+#if __CUDA_ARCH__ >= 900
+	asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+__device__ inline void awaitBefore() {
+#if __CUDA_ARCH__ >= 900
+	asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
 // prefetch brings the 32 bytes at p to the L2 cache.
 __device__ inline void prefetch(const void *p) { asm volatile("prefetch.global.L2 [%0];" ::"l"(p)); }
 

@@ -29,6 +29,8 @@ inline float log2Fast(float x) { return log2f(x); }
 
 template <class T> inline T loadOnce(const T *p) { return *p; }
 inline void prefetch(const void *) {}
+inline void releaseNext() {}
+inline void awaitBefore() {}
 
 inline void barrierWait(int id, int threads) { emulator::barrier(id, threads, true); }
 inline void barrierArrive(int id, int threads) { emulator::barrier(id, threads, false); }
