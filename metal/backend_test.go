@@ -63,13 +63,10 @@ func demo(t testing.TB, typ string) *engine.Model {
 	return m
 }
 
-// place puts a model on a backend over the emulator.
-func place(t testing.TB, m *engine.Model, e *emulated) *engine.Net {
+// place puts a model on a backend over a device.
+func place(t testing.TB, m *engine.Model, d device) *engine.Net {
 	t.Helper()
-	b, err := newBackend(e)
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := newBackend(d)
 	t.Cleanup(func() { b.Close() })
 	n, err := engine.Place(m, b, nil)
 	if err != nil {
@@ -103,7 +100,7 @@ func TestLogits(t *testing.T) {
 				t.Fatal(err)
 			}
 			o := engine.DecoderOptions{Context: 128, Cache: cache}
-			want, got := newDecoder(t, reference, o), newDecoder(t, place(t, m, newEmulated(t, 1)), o)
+			want, got := newDecoder(t, reference, o), newDecoder(t, place(t, m, testDevice(t, 2)), o)
 			prompt := goldens()[i].IDs[:20]
 			for _, view := range []engine.View{engine.AR, engine.Diffusion} {
 				at := 0

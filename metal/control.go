@@ -102,14 +102,14 @@ func draft(l *list, c control, n int) {
 	add(l, "draft", [3]int{1, 1, 1}, simd, args{rows: int32(n)}, c.header(), c.tokens(), c.choices(), c.chances(), c.toldChances())
 }
 
-// chooseThreads is the size of the threadgroup that goes over a row of logits.
+// chooseThreads is the size of the threadgroup that goes over a row of logits, if it can be so large.
 const chooseThreads = 1024
 
 // choose decides on one token for each row of logits, the first of which belongs to row first of the pass.
 func choose(l *list, c control, logits matrix, first int, noteChances, keep bool) {
 	type args struct{ vocab, first, noteChances, keep int32 }
 	a := args{vocab: int32(logits.cols), first: int32(first), noteChances: flag(noteChances), keep: flag(keep)}
-	add(l, "choose", [3]int{logits.rows, 1, 1}, chooseThreads, a, c.header(), logits.at, c.choices(), c.chances())
+	add(l, "choose", [3]int{logits.rows, 1, 1}, l.most("choose", chooseThreads), a, c.header(), logits.at, c.choices(), c.chances())
 }
 
 // accept ends a pass of the AR view; p and q are the kept probabilities, or none.
@@ -121,7 +121,7 @@ func accept(l *list, c control, rows, first int, p, q matrix) {
 	} else {
 		a.reject = 1
 	}
-	add(l, "accept", [3]int{1, 1, 1}, chooseThreads, a, c.header(), c.tokens(), c.choices(), c.toldTokens(), p.at, q.at)
+	add(l, "accept", [3]int{1, 1, 1}, l.most("accept", chooseThreads), a, c.header(), c.tokens(), c.choices(), c.toldTokens(), p.at, q.at)
 }
 
 func flag(b bool) int32 {

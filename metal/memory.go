@@ -1,6 +1,9 @@
 package metal
 
-import "unsafe"
+import (
+	"fmt"
+	"unsafe"
+)
 
 // at is a place in a buffer.
 func at(b buffer, offset int64) binding { return binding{b, offset} }
@@ -32,14 +35,25 @@ type list struct {
 
 // add adds a dispatch of groups of threads threads. args points to the kernel's struct, a copy of which belongs to the list.
 func add[T any](l *list, kernel string, groups [3]int, threads int, args T, buffers ...binding) {
+	if l.err != nil {
+		return
+	}
 	p, err := l.device.pipeline(kernel)
-	if l.err != nil || err != nil {
-		if l.err == nil {
-			l.err = err
-		}
+	if err == nil && p.threads() < threads {
+		err = fmt.Errorf("metal: kernel %s can have %d threads of the %d it needs: use -b cpu", kernel, p.threads(), threads)
+	}
+	if l.err = err; err != nil {
 		return
 	}
 	l.all = append(l.all, dispatch{pipeline: p, groups: groups, threads: threads, args: argsOf(&args), buffers: buffers})
+}
+
+// most is the largest threadgroup that a kernel can have, of whole simdgroups and up to so many threads.
+func (l *list) most(kernel string, threads int) int {
+	if p, err := l.device.pipeline(kernel); err == nil { // add tells
+		threads = min(threads, p.threads()/simd*simd)
+	}
+	return threads
 }
 
 // beside lets the last n dispatches run together.

@@ -15,8 +15,23 @@ import (
 type Backend struct {
 	device  device
 	waiting []*weight // whose pages are not wrapped yet
+	weights int64     // bytes
 	wrapped []buffer
+	checked map[gguf.Type]bool
 	exact   bool // products of 8x8 matrices are (selftest.go)
+}
+
+// New opens the machine's GPU.
+func New() (*Backend, error) {
+	d, err := openDevice()
+	if err != nil {
+		return nil, err
+	}
+	return newBackend(d), nil
+}
+
+func newBackend(d device) *Backend {
+	return &Backend{device: d, checked: map[gguf.Type]bool{}, exact: true}
 }
 
 // Name implements [engine.Backend].
@@ -39,7 +54,14 @@ func (b *Backend) Weight(t *gguf.Tensor) (engine.Weight, error) {
 	if uintptr(unsafe.Pointer(unsafe.SliceData(t.Data)))%4 != 0 {
 		return nil, fmt.Errorf("the data does not begin at a multiple of 4 bytes: convert the model again")
 	}
+	if t.Rows() > 1 && !b.checked[t.Type] {
+		if err := b.verify(t.Type); err != nil {
+			return nil, err
+		}
+		b.checked[t.Type] = true
+	}
 	w := &weight{t: t.Type, rows: t.Rows(), cols: t.Dims[0], data: t.Data}
+	b.weights += int64(len(t.Data))
 	b.waiting = append(b.waiting, w)
 	return w, nil
 }
@@ -48,6 +70,10 @@ func (b *Backend) Weight(t *gguf.Tensor) (engine.Weight, error) {
 func (b *Backend) Open(g engine.Geometry) (engine.Context, error) {
 	if err := b.wrap(); err != nil {
 		return nil, err
+	}
+	if n, memory := contextNeeds(g), b.device.properties().memory; n.cache+n.work+b.weights > memory {
+		n.weights = b.weights
+		return nil, b.tooLarge(g, n, memory)
 	}
 	return b.open(g)
 }
@@ -99,8 +125,4 @@ func (b *Backend) Close() error {
 	}
 	b.wrapped = nil
 	return b.device.close()
-}
-
-func newBackend(d device) (*Backend, error) {
-	return &Backend{device: d, exact: true}, nil
 }

@@ -70,7 +70,7 @@ func (p product) args(inputs int, add bool) productArgs {
 }
 
 // floatInputs are the rows of activations that float products can take at a time, each weight being read once for them.
-var floatInputs = []int{1, 4, 16}
+var floatInputs = []int{1, 4, 8, 16}
 
 // multiplyFloats adds a product of float weights.
 func multiplyFloats(l *list, in matrix, add_ bool, p product) {

@@ -31,7 +31,7 @@ func (o outputs) bindings(other binding) []binding {
 func norm(l *list, out outputs, src matrix, w binding, eps float32) {
 	a := out.args(src.cols)
 	a.eps = eps
-	threads := simd * min(ceil(src.cols, 256), 32)
+	threads := l.most("norm", simd*min(ceil(src.cols, 256), 32))
 	add(l, "norm", [3]int{src.rows, 1, 1}, threads, a, append([]binding{src.at, w}, out.bindings(src.at)...)...)
 }
 

@@ -16,26 +16,33 @@ kernel void multiplyFloat(constant ProductArgs &a [[buffer(0)]], device const uc
 	UNROLL for (int r = 0; r < R; r++) weights[r] = w + long(min(row + r, a.rows - 1)) * a.cols * T::bytes;
 	UNROLL for (int i = 0; i < N; i++) inputs[i] = x + long(min(input + i, a.inputs - 1)) * a.cols;
 
-	float acc[R][N] = {};
+	float acc[R * N] = {};
 	for (int k = lane % 16; k < a.cols; k += 16) {
 		float v[R];
 		UNROLL for (int r = 0; r < R; r++) v[r] = T(weights[r] + k * T::bytes).v;
 		UNROLL for (int i = 0; i < N; i++) {
 			const float xi = inputs[i][k];
-			UNROLL for (int r = 0; r < R; r++) acc[r][i] = fma(v[r], xi, acc[r][i]);
+			UNROLL for (int r = 0; r < R; r++) acc[R * i + r] = fma(v[r], xi, acc[R * i + r]);
 		}
 	}
-	UNROLL for (int r = 0; r < R; r++)
-		UNROLL for (int i = 0; i < N; i++) {
-			float s = acc[r][i];
-			for (ushort mask = 8; mask > 0; mask /= 2) s += simd_shuffle_xor(s, mask);
-			if (lane % 16 == 0) store(a, dst, row + r, input + i, s);
+	// Every step halves the lanes that hold a sum, and the sums that a lane holds: it gives one half for the other.
+	int first = 0;
+	UNROLL for (int mask = 8, n = R * N / 2; mask > 0; mask /= 2, n /= 2) {
+		const bool upper = lane & mask;
+		if (n == 0) acc[0] += simd_shuffle_xor(acc[0], ushort(mask));
+		UNROLL for (int i = 0; i < n; i++) {
+			const float given = simd_shuffle_xor(upper ? acc[i] : acc[n + i], ushort(mask));
+			acc[i] = (upper ? acc[n + i] : acc[i]) + given;
 		}
+		first += upper ? n : 0;
+	}
+	if (R * N < 16 && lane % (16 / (R * N)) != 0) return;
+	UNROLL for (int i = 0; i < (R * N + 15) / 16; i++) store(a, dst, row + (first + i) % R, input + (first + i) / R, acc[i]);
 }
 
 #define FLOAT(type, name, n) \
 	template [[host_name("multiplyFloat_" name "_" #n)]] kernel decltype(multiplyFloat<type, n>) multiplyFloat<type, n>;
-#define FLOATS(type, name) FLOAT(type, name, 1) FLOAT(type, name, 4) FLOAT(type, name, 16)
+#define FLOATS(type, name) FLOAT(type, name, 1) FLOAT(type, name, 4) FLOAT(type, name, 8) FLOAT(type, name, 16)
 
 FLOATS(F32, "f32")
 FLOATS(F16, "f16")
