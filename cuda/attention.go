@@ -150,6 +150,7 @@ type mergeArgs struct {
 	heads, dim               int32
 	block                    int32
 	splits                   splits
+	ahead                    span
 }
 
 // attend computes grouped-query attention for what heads has prepared of the rows of a pass: causally, or with block
@@ -175,7 +176,7 @@ func attendBy(form func(queries int) attendForm, d device, s *state, layer int, 
 		}
 		m := mergeArgs{
 			control: s.control.at, out: out, parts: parts, acts: q.args(), firstRow: int32(first), rows: int32(n), passRows: int32(rows),
-			heads: int32(s.Heads), dim: int32(s.HeadDim), splits: s.splits,
+			heads: int32(s.Heads), dim: int32(s.HeadDim), splits: s.splits, ahead: ahead,
 		}
 		if dst.at != 0 {
 			m.dst = dst.row(first)
@@ -192,7 +193,7 @@ func attendBy(form func(queries int) attendForm, d device, s *state, layer int, 
 		if s.cache.t == cacheF32 {
 			merge = "merge_f32"
 		}
-		if err := launch(d, merge, [3]int{n * ceil(width, actGroup), 1, 1}, 32*mergeChains, 0, &m); err != nil {
+		if err := launch(d, merge, [3]int{n*ceil(width, actGroup) + spare(ahead), 1, 1}, 32*mergeChains, 0, &m); err != nil {
 			return err
 		}
 		ahead = span{}

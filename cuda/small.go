@@ -11,7 +11,7 @@ func spare(ahead span) int {
 	return spareBlocks
 }
 
-const normThreads = 512
+const normThreads = 1024
 
 type normArgs struct {
 	src, w, dst pointer

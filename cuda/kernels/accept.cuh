@@ -31,6 +31,8 @@ struct Residual {
 };
 
 extern "C" __global__ void __launch_bounds__(chooseThreads) accept(AcceptArgs a) {
+	releaseNext();
+	awaitBefore();
 	const int position = a.control->position + a.first; // of the row that has the first draft behind it
 	const int32 *drafts = a.tokens + a.first + 1, *choices = a.choices + a.first;
 	const uint64 seed = a.control->seed;

@@ -8,6 +8,8 @@ constexpr int floatDims = maxDim / 32;          // values of a head in a lane
 
 // A lane scores two keys of a tile and has every 32nd value of the head.
 extern "C" __global__ void __launch_bounds__(32 * floatWarps) attend_f32(AttendArgs a) {
+	releaseNext();
+	awaitBefore();
 	const int lane = laneId(), dim = a.dim, position = a.control->position, group = a.heads / a.kvHeads;
 	constexpr int perBlock = floatWarps * floatQueries;
 	float *queries = reinterpret_cast<float *>(sharedMemory()); // [perBlock][dim]

@@ -202,6 +202,8 @@ template <int chunks, bool q8, int m> struct Rows {
 
 // attendTiles: a block has some queries in shared memory, 16m for each warp, and tiles of keys and values pass through it.
 template <int chunks, bool q8, int m> __device__ inline void attendTiles(const AttendArgs &a) {
+	releaseNext();
+	awaitBefore();
 	constexpr CacheType type = q8 ? cacheQ8 : cacheF16;
 	constexpr int dim = 32 * chunks, tileBytes = tileKeys / groupKeys * Group<chunks, q8>::bytes;
 	const int queriesPerBlock = blockDim.x / 2 * m, position = a.control->position;

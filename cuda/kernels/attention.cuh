@@ -120,6 +120,7 @@ struct MergeArgs {
 	int32 heads, dim;
 	int32 block;
 	Splits splits;
+	Span ahead;
 };
 
 constexpr int mergeChains = 8;
@@ -145,12 +146,18 @@ __device__ inline void add(Sum &s, float peak, float sum, float weight, const fl
 }
 
 // mergeParts puts 256 values of a row together: warp w the splits w, w+8, ..., then the first warp these sums. dim is a
-// multiple of 8.
+// multiple of 8. The blocks beyond the rows prefetch.
 template <class T> __device__ inline void mergeParts(const MergeArgs &a) {
 	__shared__ Sum sums[mergeChains][32];
 	int lane = laneId(), warp = warpId();
 	int width = a.heads * a.dim, groups = ceilDiv(width, actGroup);
 	int row = blockIdx.x / groups, group = blockIdx.x % groups;
+	releaseNext();
+	if (row >= a.rows) {
+		prefetchSpan(a.ahead, blockIdx.x - a.rows * groups, gridDim.x - a.rows * groups);
+		return;
+	}
+	awaitBefore();
 	int at = actGroup * group + 8 * lane;
 	int position = a.control->position, cached = a.block ? position : position + a.firstRow + row + 1;
 	int keys = a.splits.keys(cached), splits = ceilDiv(cached, keys) + (a.block ? ceilDiv(a.passRows, keys) : 0);

@@ -93,6 +93,8 @@ struct SessionArgs {
 
 // A warp copies a row, lane by lane.
 extern "C" __global__ void session(SessionArgs a) {
+	releaseNext();
+	awaitBefore();
 	int64 r = int64(blockIdx.x) * (blockDim.x / 32) + warpId();
 	if (r >= a.count) return;
 	uint8 *row = a.rows + r * rowBytes(a.t, a.dim);

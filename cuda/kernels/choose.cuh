@@ -241,6 +241,8 @@ struct ChooseArgs {
 };
 
 extern "C" __global__ void __launch_bounds__(chooseThreads) choose(ChooseArgs a) {
+	releaseNext();
+	awaitBefore();
 	__shared__ Choosing shared;
 	const Control &control = *a.control;
 	float *row = a.logits + int64(blockIdx.x) * a.vocab;

@@ -24,6 +24,8 @@ struct SampleArgs {
 };
 
 extern "C" __global__ void sample(SampleArgs a) {
+	releaseNext();
+	awaitBefore();
 	a.control->temperature = a.temperature;
 	a.control->topP = a.topP;
 	a.control->minP = a.minP;
@@ -42,6 +44,8 @@ struct SeekArgs {
 };
 
 extern "C" __global__ void seek(SeekArgs a) {
+	releaseNext();
+	awaitBefore();
 	if (threadIdx.x == 0) a.control->position = a.position;
 	for (int i = threadIdx.x; i < a.count; i += blockDim.x) a.tokens[i] = a.token[i];
 }
@@ -52,6 +56,8 @@ struct MaskArgs {
 };
 
 extern "C" __global__ void mask(MaskArgs a) {
+	releaseNext();
+	awaitBefore();
 	for (int i = 1 + threadIdx.x; i < a.rows; i += blockDim.x) a.tokens[i] = a.token;
 }
 
@@ -65,6 +71,8 @@ struct DraftArgs {
 };
 
 extern "C" __global__ void draft(DraftArgs a) {
+	releaseNext();
+	awaitBefore();
 	if (threadIdx.x == 0) a.outcome->chances = a.n;
 	for (int i = threadIdx.x; i < a.n; i += blockDim.x) {
 		a.tokens[i + 1] = a.choices[i];

@@ -13,12 +13,14 @@ struct GateArgs {
 
 // A warp takes 256 values of a row: silu(gate) * up. The blocks beyond these prefetch.
 extern "C" __global__ void __launch_bounds__(32 * gateWarps) gate(GateArgs a) {
+	releaseNext();
 	int groups = ceilDiv(a.width, actGroup), index = blockIdx.x * gateWarps + warpId();
 	if (index >= a.rows * groups) {
 		int spare = ceilDiv(a.rows * groups, gateWarps);
 		if (int(blockIdx.x) >= spare) prefetchSpan(a.ahead, blockIdx.x - spare, gridDim.x - spare);
 		return;
 	}
+	awaitBefore();
 	int row = index / groups, group = index % groups;
 	int64 first = int64(row) * a.width;
 	float x[8], up[8];

@@ -17,6 +17,8 @@ struct RotationArgs {
 
 // rotations prepares those of a pass, which all layers share. The angle is rounded to float32 as the reference does.
 extern "C" __global__ void rotations(RotationArgs a) {
+	releaseNext();
+	awaitBefore();
 	int position = a.control->position + blockIdx.x;
 	for (int i = threadIdx.x; i < a.half; i += blockDim.x) {
 		double angle = float(position) * a.frequencies[i];
@@ -55,6 +57,7 @@ __device__ inline int64 queryElement(CacheType type, int dim, int query, int i) 
 
 // A warp takes one head of one row.
 extern "C" __global__ void __launch_bounds__(32 * headWarps) heads(HeadsArgs a) {
+	releaseNext();
 	constexpr int n = maxDim / 32;
 	int lane = laneId(), slots = a.heads + 2 * a.kvHeads;
 	int index = blockIdx.x * headWarps + warpId();
@@ -68,12 +71,16 @@ extern "C" __global__ void __launch_bounds__(32 * headWarps) heads(HeadsArgs a) 
 	int head = isQuery ? slot : isKey ? slot - a.heads : slot - a.heads - a.kvHeads;
 	const float *src = isQuery ? a.q + (int64(row) * a.heads + head) * a.dim
 	                           : (isKey ? a.k : a.v) + (int64(row) * a.kvHeads + head) * a.dim;
-	float x[n] = {};
+	const float *norm = isQuery ? a.qNorm : a.kNorm;
+	float x[n] = {}, w[n] = {};
+	for (int c = 0; c < n; c++) {
+		if (32 * c + lane < a.dim) w[c] = norm[32 * c + lane];
+	}
+	awaitBefore();
 	for (int c = 0; c < n; c++) {
 		if (32 * c + lane < a.dim) x[c] = src[32 * c + lane];
 	}
 	if (isQuery || isKey) {
-		const float *w = isQuery ? a.qNorm : a.kNorm;
 		float sum = 0;
 		for (int c = 0; c < n; c++) sum = fmaf(x[c], x[c], sum);
 		for (int m = 16; m > 0; m /= 2) sum += shuffleXor(sum, m);
@@ -83,7 +90,7 @@ extern "C" __global__ void __launch_bounds__(32 * headWarps) heads(HeadsArgs a) 
 		float *normed = shared[warpId()];
 		for (int c = 0; c < n; c++) {
 			int i = 32 * c + lane;
-			if (i < a.dim) normed[i] = x[c] * s * w[i];
+			if (i < a.dim) normed[i] = x[c] * s * w[c];
 		}
 		__syncwarp();
 		int half = a.dim / 2;

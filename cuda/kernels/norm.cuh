@@ -40,7 +40,7 @@ __device__ inline float blockSum(float v) {
 	return v;
 }
 
-constexpr int normThreads = 512;
+constexpr int normThreads = 1024;
 
 struct NormArgs {
 	const float *src; // [rows][width]
@@ -53,24 +53,31 @@ struct NormArgs {
 	Span ahead;
 };
 
-// A block norms a row: x * (1/sqrt(mean of squares + eps)) * w. The blocks beyond the rows prefetch.
+// A block norms a row: x * (1/sqrt(mean of squares + eps)) * w. A warp has every so many groups of 256 values; the first, mostly
+// its only one, stays in registers, and its weights come before the row is there. The blocks beyond the rows prefetch.
 extern "C" __global__ void __launch_bounds__(normThreads) norm(NormArgs a) {
-	int row = blockIdx.x, warps = blockDim.x / 32, groups = ceilDiv(a.width, actGroup);
+	releaseNext();
+	const int row = blockIdx.x, warp = warpId(), warps = blockDim.x / 32, groups = ceilDiv(a.width, actGroup);
 	if (row >= a.rows) {
 		prefetchSpan(a.ahead, row - a.rows, gridDim.x - a.rows);
 		return;
 	}
 	const float *src = a.src + int64(row) * a.width;
-	float sum = 0, x[8], w[8];
-	for (int group = warpId(); group < groups; group += warps) {
-		loadGroup(src, group, a.width, x);
-		for (int i = 0; i < 8; i++) sum = fmaf(x[i], x[i], sum);
+	float x[8], w[8], more[8], sum = 0;
+	loadGroup(a.w, warp, a.width, w);
+	awaitBefore();
+	loadGroup(src, warp, a.width, x);
+	for (int i = 0; i < 8; i++) sum = fmaf(x[i], x[i], sum);
+	for (int group = warp + warps; group < groups; group += warps) {
+		loadGroup(src, group, a.width, more);
+		for (int i = 0; i < 8; i++) sum = fmaf(more[i], more[i], sum);
 	}
-	float mean = blockSum(sum) / a.width;
-	float s = float(1 / sqrt(double(mean + a.eps)));
-	for (int group = warpId(); group < groups; group += warps) {
-		loadGroup(src, group, a.width, x); // from L1, mostly
-		loadGroup(a.w, group, a.width, w);
+	const float mean = blockSum(sum) / a.width, s = float(1 / sqrt(double(mean + a.eps)));
+	for (int group = warp; group < groups; group += warps) {
+		if (group > warp) {
+			loadGroup(src, group, a.width, x);
+			loadGroup(a.w, group, a.width, w);
+		}
 		for (int i = 0; i < 8; i++) x[i] = x[i] * s * w[i];
 		if (a.dst) storeGroup(a.dst + int64(row) * a.width, group, a.width, x);
 		if (a.acts.at) storeActs(a.acts, row, group, x);
