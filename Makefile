@@ -36,4 +36,4 @@ ptx:
 		python3 -m pip install -q --no-deps --only-binary :all: --target "$$tmp" nvidia-cuda-nvrtc-cu11==11.8.89; \
 		folder=$$tmp/nvidia/cuda_nvrtc/lib; \
 	fi; \
-	go run ./cuda/internal/ptx "$$folder" cuda/kernels cuda/kernels.ptx.zst
+	go run ./cuda/internal/ptx "$$folder" cuda/kernels cuda

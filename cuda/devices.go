@@ -15,7 +15,8 @@ type Device struct {
 	// Driver is the newest CUDA that the driver knows, as in "13.0".
 	Driver string
 
-	handle uintptr
+	handle  uintptr
+	version int // of the driver, 1000 major + 10 minor
 }
 
 // Describe is one line for people.
@@ -60,6 +61,7 @@ func (d driver) device(index int) (Device, error) {
 	if err := d.call("cuDriverGetVersion", uintptr(unsafe.Pointer(&version))); err != nil {
 		return dev, err
 	}
+	dev.version = int(version)
 	dev.Driver = fmt.Sprintf("%d.%d", version/1000, version%1000/10)
 	var err error
 	if dev.Major, err = d.attribute(dev.handle, capabilityMajor); err != nil {

@@ -20,6 +20,7 @@ type sharedGPU struct {
 	context uintptr
 	module  uintptr
 	props   properties
+	early   int32 // 1 if kernels may begin while the one before them ends
 
 	mu      sync.Mutex
 	queues  int
@@ -42,6 +43,11 @@ func openGPU(dev Device) (*gpu, error) {
 		return nil, err
 	}
 	s := &sharedGPU{driver: d, handle: dev.handle, kernels: map[string]*kernel{}}
+	ptx := kernels80
+	// Graphs have it from CUDA 12.3 on.
+	if dev.Major >= 9 && dev.version >= 12030 {
+		ptx, s.early = kernels90, 1
+	}
 	s.props = properties{name: dev.Name, major: dev.Major, minor: dev.Minor}
 	var l2 int
 	for attribute, value := range map[int]*int{
@@ -60,7 +66,7 @@ func openGPU(dev Device) (*gpu, error) {
 		d.call("cuDevicePrimaryCtxRelease_v2", s.handle)
 		return nil, err
 	}
-	if err := s.load(kernelText()); err != nil {
+	if err := s.load(decompress(ptx)); err != nil {
 		g.close()
 		return nil, err
 	}
@@ -171,14 +177,34 @@ func (g *gpu) download(dst []byte, src pointer) error {
 	return err
 }
 
+// launchConfig is CUlaunchConfig.
+type launchConfig struct {
+	grid, block [3]uint32
+	shared      uint32
+	stream      uintptr
+	attributes  *launchAttribute
+	count       int32
+}
+
+// launchAttribute is CUlaunchAttribute.
+type launchAttribute struct {
+	id, _ int32
+	value [16]int32
+}
+
 func (g *gpu) launch(name string, grid [3]int, block, shared int, args unsafe.Pointer, size uintptr) error {
 	k, err := g.kernel(name, shared)
 	if err != nil {
 		return err
 	}
 	parameters := [1]unsafe.Pointer{args}
-	err = g.call("cuLaunchKernel", k.address, uintptr(grid[0]), uintptr(grid[1]), uintptr(grid[2]), uintptr(block), 1, 1,
-		uintptr(shared), g.stream, uintptr(unsafe.Pointer(&parameters)), 0)
+	const programmaticSerialization = 6
+	attribute := launchAttribute{id: programmaticSerialization, value: [16]int32{g.early}}
+	config := launchConfig{
+		grid: [3]uint32{uint32(grid[0]), uint32(grid[1]), uint32(grid[2])}, block: [3]uint32{uint32(block), 1, 1},
+		shared: uint32(shared), stream: g.stream, attributes: &attribute, count: g.early,
+	}
+	err = g.call("cuLaunchKernelEx", uintptr(unsafe.Pointer(&config)), k.address, uintptr(unsafe.Pointer(&parameters)), 0)
 	if err != nil {
 		return fmt.Errorf("kernel %s: %w", name, err)
 	}

@@ -55,13 +55,13 @@ func (f *modelFlags) choose(c *console, m *engine.Model, o engine.DecoderOptions
 		return nil, err
 	}
 	if f.backend.name == "cuda" {
-		return openGPU(f.backend.index, m, o)
+		return openGPU(c, f.backend.index, m, o)
 	}
 	if f.backend.name == "auto" {
 		var refused error
 		devices, _ := cuda.Devices() // most machines have none
 		for _, d := range devices {
-			b, err := openGPU(d.Index, m, o)
+			b, err := openGPU(c, d.Index, m, o)
 			if err == nil {
 				return b, nil
 			}
@@ -76,8 +76,10 @@ func (f *modelFlags) choose(c *console, m *engine.Model, o engine.DecoderOptions
 	return cpu.New(f.cpuThreads()), nil
 }
 
-// openGPU opens a GPU if it has room for a model and its context.
-func openGPU(index int, m *engine.Model, o engine.DecoderOptions) (engine.Backend, error) {
+// openGPU opens a GPU if it has room for a model and its context. The first time the driver compiles the kernels.
+func openGPU(c *console, index int, m *engine.Model, o engine.DecoderOptions) (engine.Backend, error) {
+	c.status("opening cuda:%d", index)
+	defer c.status("")
 	b, err := cuda.New(index)
 	if err != nil {
 		return nil, err

@@ -9,6 +9,8 @@ struct CopyMemoryArgs {
 };
 
 extern "C" __global__ void copyMemory(CopyMemoryArgs a) {
+	releaseNext();
+	awaitBefore();
 	constexpr int loads = 4;
 	const int64 step = (int64)gridDim.x * blockDim.x;
 	for (int64 i = (int64)blockIdx.x * blockDim.x + threadIdx.x; i < a.count; i += loads * step) {
@@ -29,6 +31,8 @@ struct MultiplyArgs {
 
 // Each round is 8 products of 16 x 32 and 32 x 8, independent of each other.
 extern "C" __global__ void multiply(MultiplyArgs a) {
+	releaseNext();
+	awaitBefore();
 	constexpr int chains = 8;
 	int32 c[chains][4] = {};
 	const uint32 at = blockIdx.x * blockDim.x + threadIdx.x;

@@ -3,9 +3,10 @@
 // Command ptx compiles the kernels of package cuda to PTX by NVRTC, NVIDIA's run-time compiler, which is a library from
 // a package registry and needs nothing else of CUDA (make ptx):
 //
-//	ptx NVRTC-FOLDER KERNELS-FOLDER OUTPUT
+//	ptx NVRTC-FOLDER KERNELS-FOLDER OUTPUT-FOLDER
 //
-// The output is the same for the same sources. A name in .zst is compressed.
+// It writes kernels80.ptx.zst, for compute capability 8.0, and kernels90.ptx.zst, for 9.0; each is for later ones too. The
+// output is the same for the same sources.
 package main
 
 import (
@@ -25,7 +26,7 @@ const maxVersion = 7.8
 
 func main() {
 	if len(os.Args) != 4 {
-		fmt.Fprintln(os.Stderr, "usage: ptx NVRTC-FOLDER KERNELS-FOLDER OUTPUT")
+		fmt.Fprintln(os.Stderr, "usage: ptx NVRTC-FOLDER KERNELS-FOLDER OUTPUT-FOLDER")
 		os.Exit(2)
 	}
 	if err := run(os.Args[1], os.Args[2], os.Args[3]); err != nil {
@@ -53,21 +54,24 @@ func run(nvrtc, kernels, output string) error {
 	if err != nil {
 		return err
 	}
-	// Only fmaf is to fuse: the order and rounding of every sum is a promise (docs/architecture.md).
-	ptx, log, err := c.compile("kernels.cu", unit, headers, "--gpu-architecture=compute_80", "--std=c++17", "--fmad=false")
-	os.Stderr.WriteString(log)
-	if err != nil {
-		return err
-	}
-	if err := check(ptx); err != nil {
-		return err
-	}
-	if filepath.Ext(output) == ".zst" {
+	for _, capability := range []string{"80", "90"} {
+		// Only fmaf is to fuse: the order and rounding of every sum is a promise (docs/architecture.md).
+		ptx, log, err := c.compile("kernels.cu", unit, headers, "--gpu-architecture=compute_"+capability, "--std=c++17", "--fmad=false")
+		os.Stderr.WriteString(log)
+		if err != nil {
+			return err
+		}
+		if err := check(ptx); err != nil {
+			return err
+		}
 		if ptx, err = compress(ptx); err != nil {
 			return err
 		}
+		if err := os.WriteFile(filepath.Join(output, "kernels"+capability+".ptx.zst"), ptx, 0o644); err != nil {
+			return err
+		}
 	}
-	return os.WriteFile(output, ptx, 0o644)
+	return nil
 }
 
 var version = regexp.MustCompile(`(?m)^\.version ([0-9.]+)$`)
