@@ -20,6 +20,7 @@ func TestMain(m *testing.M) {
 	for _, name := range []string{"HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "LocalAppData", "AppData"} {
 		os.Setenv(name, dir)
 	}
+	os.Setenv("CUDA_VISIBLE_DEVICES", "") // the tests are of the CPU, also where there is a GPU
 	status := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(status)
