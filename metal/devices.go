@@ -1,5 +1,7 @@
 package metal
 
+import "fmt"
+
 // Device is a GPU of this machine.
 type Device struct {
 	Name string
@@ -7,6 +9,18 @@ type Device struct {
 	Family int
 	// Memory is how many bytes of the machine's memory work well together on the GPU.
 	Memory int64
+}
+
+// Usable tells whether the kernels run on it.
+func (d Device) Usable() bool { return d.Family >= leastFamily }
+
+// Describe is one line for people.
+func (d Device) Describe() string {
+	text := fmt.Sprintf("%s, GPU family %d", d.Name, d.Family)
+	if !d.Usable() {
+		text += " (of no use: 7 or later is needed)"
+	}
+	return text
 }
 
 // Devices lists the GPUs: one, on a Mac.

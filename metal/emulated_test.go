@@ -4,6 +4,7 @@ package metal
 
 import (
 	"errors"
+	flags "flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -27,14 +28,27 @@ type emulated struct {
 	props properties
 }
 
-var loadKernels = sync.OnceValues(func() (*emulator.Machine, error) {
-	return metalemulator.Load("emulator", kernelSource())
-})
+// thorough has the tests look at everything that they could: go test -tags emulator ./metal -thorough -timeout 2h.
+var thorough = flags.Bool("thorough", false, "let the tests take hours")
+
+func loader(checked bool) func() (*emulator.Machine, error) {
+	return sync.OnceValues(func() (*emulator.Machine, error) {
+		return metalemulator.Load("emulator", kernelSource(), checked)
+	})
+}
+
+// loadFast leaves out the check of every access to memory.
+var loadKernels, loadFast = loader(true), loader(false)
 
 // newEmulated gives a device with nothing on it.
 func newEmulated(t testing.TB, seed uint64) *emulated {
 	t.Helper()
-	m, err := loadKernels()
+	return newDevice(t, loadKernels, seed)
+}
+
+func newDevice(t testing.TB, load func() (*emulator.Machine, error), seed uint64) *emulated {
+	t.Helper()
+	m, err := load()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,11 +57,19 @@ func newEmulated(t testing.TB, seed uint64) *emulated {
 	}}
 }
 
-// testDevice is the device of tests that a GPU can run too: every dispatch runs twice.
+// testDevice is the device of kernels' tests, which a GPU can run too: every dispatch runs twice.
 func testDevice(t testing.TB, seed uint64) device {
 	t.Helper()
 	d := newEmulated(t, seed)
 	d.twice, d.late = true, seed%2 == 1
+	return d
+}
+
+// modelDevice is the device of tests that decode.
+func modelDevice(t testing.TB, seed uint64) device {
+	t.Helper()
+	d := newDevice(t, loadFast, seed)
+	d.late = seed%2 == 1
 	return d
 }
 

@@ -30,8 +30,8 @@ func openGPU(o objc, kernels string) (*gpu, error) {
 			err = errors.New("there is no Metal device on this machine: use -b cpu")
 			return
 		}
-		if g.props = describe(o, g.handle); g.props.family < 7 {
-			err = fmt.Errorf("%s is of Apple's GPU family %d, and 7 (M1) or later is needed: use -b cpu", g.props.name, g.props.family)
+		if g.props = describe(o, g.handle); g.props.family < leastFamily {
+			err = fmt.Errorf("%s is of Apple's GPU family %d, and %d (M1) or later is needed: use -b cpu", g.props.name, g.props.family, leastFamily)
 			return
 		}
 		if err = g.compile(kernels); err == nil {

@@ -4,6 +4,13 @@ package metal
 
 import "testing"
 
+// thorough: a GPU is fast.
+var all = true
+var thorough = &all
+
+// modelDevice is the machine's GPU too.
+func modelDevice(t testing.TB, seed uint64) device { return testDevice(t, seed) }
+
 // testDevice is the machine's GPU.
 func testDevice(t testing.TB, _ uint64) device {
 	t.Helper()

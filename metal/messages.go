@@ -82,10 +82,12 @@ var (
 	requestResidency = declare("MTLResidencySet", "requestResidency", "v@:")
 )
 
+// leastFamily is that of the M1, the first with all SIMD-group functions (Metal Feature Set Tables).
+const leastFamily = 7
+
 // Constants of the framework.
 const (
 	familyApple1      = 1001    // MTLGPUFamilyApple1; Apple2 is 1002, and so on
-	familyApple7      = 1007    // M1
 	languageVersion30 = 3 << 16 // MTLLanguageVersion3_0
 	storageShared     = 0       // MTLResourceStorageModeShared, cached, hazards tracked
 	dispatchTogether  = 1       // MTLDispatchTypeConcurrent

@@ -17,7 +17,7 @@ var load = sync.OnceValues(func() (*emulator.Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Load(".", string(text))
+	return Load(".", string(text), true)
 })
 
 func machine(t *testing.T) *emulator.Machine {
@@ -235,7 +235,7 @@ func TestRefused(t *testing.T) {
 		{"kernel void f(device float *x [[buffer(1)]]) { double y = x[0]; }", "there is no double"},
 		{"struct Args { int n; };\nkernel void f(constant Args &a [[buffer(0)]]) { a.n = 1; }", "const"},
 	} {
-		if _, err := Load(".", head+c.text); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := Load(".", head+c.text, true); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want one with %q", c.text, err, c.want)
 		}
 	}

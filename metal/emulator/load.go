@@ -27,13 +27,13 @@ var flags = []string{
 var standard = []string{"-std=c++14", "-Wno-c++17-extensions"}
 
 // Load compiles the text of kernels and starts a machine that has them. folder is that of this package. First the text is
-// compiled with pointers held to their address spaces, as Metal's compiler does.
-func Load(folder, text string) (*emulator.Machine, error) {
+// compiled with pointers held to their address spaces, as Metal's compiler does. checked has every access to memory checked.
+func Load(folder, text string, checked bool) (*emulator.Machine, error) {
 	c, err := emulator.NewCompiler(compilers...)
 	if err != nil {
 		return nil, err
 	}
-	c.Flags = flags
+	c.Flags, c.Fast = flags, !checked
 	folder, err = filepath.Abs(filepath.Join(folder, "cxx"))
 	if err != nil {
 		return nil, err
