@@ -15,7 +15,6 @@ import (
 type Backend struct {
 	device  device
 	waiting []*weight // whose pages are not wrapped yet
-	weights int64     // bytes
 	wrapped []buffer
 	checked map[gguf.Type]bool
 	exact   bool // products of 8x8 matrices are (selftest.go)
@@ -61,7 +60,6 @@ func (b *Backend) Weight(t *gguf.Tensor) (engine.Weight, error) {
 		b.checked[t.Type] = true
 	}
 	w := &weight{t: t.Type, rows: t.Rows(), cols: t.Dims[0], data: t.Data}
-	b.weights += int64(len(t.Data))
 	b.waiting = append(b.waiting, w)
 	return w, nil
 }
@@ -70,10 +68,6 @@ func (b *Backend) Weight(t *gguf.Tensor) (engine.Weight, error) {
 func (b *Backend) Open(g engine.Geometry) (engine.Context, error) {
 	if err := b.wrap(); err != nil {
 		return nil, err
-	}
-	if n, memory := contextNeeds(g), b.device.properties().memory; n.cache+n.work+b.weights > memory {
-		n.weights = b.weights
-		return nil, b.tooLarge(g, n, memory)
 	}
 	return b.open(g)
 }

@@ -24,6 +24,23 @@ func contextNeeds(g engine.Geometry) needs {
 	return n
 }
 
+// Reserve plans the memory of a model and a context, before anything else is done. A model that does not fit is an error of
+// one line that tells what would.
+func (b *Backend) Reserve(m *engine.Model, o engine.DecoderOptions) error {
+	if o.Chunk <= 0 {
+		o.Chunk = b.Chunk()
+	}
+	g, err := m.Geometry(o)
+	if err != nil {
+		return err
+	}
+	n, memory := contextNeeds(g), b.device.properties().memory
+	if n.weights = m.Bytes(); n.weights+n.cache+n.work > memory {
+		return b.tooLarge(g, n, memory)
+	}
+	return nil
+}
+
 // tooLarge tells what is needed, what there is, and what would fit.
 func (b *Backend) tooLarge(g engine.Geometry, n needs, memory int64) error {
 	var fits []string

@@ -43,7 +43,7 @@ func (f *modelFlags) add(fs *pflag.FlagSet) {
 	fs.IntVarP(&f.context, "ctx-size", "c", 0, "`tokens` of context (default: the model's, at most 8192)")
 	fs.IntVarP(&f.threads, "threads", "t", 0, "CPU threads (default: one a core)")
 	f.backend.name = "auto"
-	fs.VarP(&f.backend, "backend", "b", "where to compute: auto, cpu, cuda or cuda:N (orthrus devices lists them)")
+	fs.VarP(&f.backend, "backend", "b", "where to compute: auto, cpu, cuda, cuda:N or metal (orthrus devices lists them)")
 	choose(fs, &f.cacheType, "cache-type", "", "f16", "type of the KV cache: f16, f32 or q8_0", []string{"f16", "f32", "q8_0"})
 }
 

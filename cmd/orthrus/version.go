@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"orthrus/cuda"
 	"orthrus/quant"
 )
 
@@ -22,9 +21,9 @@ func newVersion(c *console) *cobra.Command {
 		Args:  takes(0, 0),
 		RunE: func(*cobra.Command, []string) error {
 			text := versionText()
-			devices, _ := cuda.Devices() // most machines have none
-			for _, d := range devices {
-				text += fmt.Sprintf("cuda:%d: %s\n", d.Index, d.Describe())
+			list, _ := describeGPUs() // most machines have none
+			for _, line := range list {
+				text += line + "\n"
 			}
 			_, err := io.WriteString(c.out, text)
 			return err
