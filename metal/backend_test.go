@@ -1,4 +1,4 @@
-//go:build emulator && linux
+//go:build (emulator && linux) || (gpu && darwin)
 
 package metal
 
