@@ -142,27 +142,26 @@ func fewProducts(d device, a acts, add bool, list []product, s fewShape) error {
 	return launch(d, kernel, [3]int{grid, 1, 1}, 32*s.warps, s.warps*s.passes*s.tiles*tileBytes, &args)
 }
 
-// manyProducts multiplies by more than fewRows rows. Of a block's warps, 4 stand beside each other over columns and the others
-// below; each computes 4 x 4 tiles of 16 x 8.
+// manyProducts multiplies by more than fewRows rows (kernels/prompt.cuh).
 func manyProducts(d device, a acts, add bool, list []product) error {
-	const across, warpTiles = 4, 4
-	columns := ceil(a.rows, actRows*warpTiles*across)
-	down := 2
-	blocks := func(down int) (n int) {
+	const across, warpRows, warpColumns, shared = 4, 2, 4, 80 << 10
+	columns := ceil(a.rows, actRows*across*warpColumns)
+	blocksOf := func(down int) (n int) {
 		for _, p := range list {
-			n += ceil(tiles(p.w.rows), warpTiles*down) * columns
+			n += ceil(tiles(p.w.rows), warpRows*down) * columns
 		}
 		return n
 	}
-	if blocks(down) < 2*d.properties().multiprocessors {
-		down = 1
+	// The larger a block, the fewer bytes it reads; the more blocks, the more of the GPU is busy.
+	down := 4
+	for down > 1 && blocksOf(down) < d.properties().multiprocessors {
+		down /= 2
 	}
 	args := productsArgs{acts: a.args(), add: flag(add)}
-	total := fill(&args.list, &args.count, list, func(rows int) int { return ceil(tiles(rows), warpTiles*down) })
-	warps := across * down
-	if a.form == form32 {
-		return launch(d, "prompt32", [3]int{total * columns, 1, 1}, 32*warps, 0, &args)
+	total := fill(&args.list, &args.count, list, func(rows int) int { return ceil(tiles(rows), warpRows*down) })
+	kernel := "prompt32"
+	if a.form == form256 {
+		kernel = "prompt256"
 	}
-	const warpBytes = warpTiles * warpTiles * 16 * 8 * 4 // the chain
-	return launch(d, "prompt256", [3]int{total * columns, 1, 1}, 32*warps, warps*warpBytes, &args)
+	return launch(d, kernel, [3]int{total * columns, 1, 1}, 32*across*down, shared, &args)
 }

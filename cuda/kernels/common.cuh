@@ -116,6 +116,12 @@ __device__ inline void mmaS8(int32 (&c)[4], const uint32 (&a)[4], uint32 b0, uin
 	    : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
 	    : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
+// This one sets c to the product and `from`.
+__device__ inline void mmaS8(int32 (&c)[4], const uint32 (&a)[4], uint32 b0, uint32 b1, int32 from) {
+	asm("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %10, %10, %10};"
+	    : "=r"(c[0]), "=r"(c[1]), "=r"(c[2]), "=r"(c[3])
+	    : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), "r"(from));
+}
 __device__ inline void mmaU8(int32 (&c)[4], const uint32 (&a)[4], uint32 b0, uint32 b1) {
 	asm("mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
 	    : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
@@ -154,10 +160,8 @@ __device__ inline void barrierArrive(int id, int threads) { asm volatile("bar.ar
 // copyAsync starts copying 16 bytes of global to shared memory. A thread's copies since its last commitCopies are one
 // group; waitCopies waits until no more than n of its groups are under way.
 __device__ inline void copyAsync(void *shared, const void *global) {
-	asm volatile("{ .reg .u64 a; .reg .u32 s; cvta.to.shared.u64 a, %0; cvt.u32.u64 s, a; cp.async.cg.shared.global [s], [%1], 16; }"
-	             :
-	             : "l"(shared), "l"(global)
-	             : "memory");
+	const uint32 at = static_cast<uint32>(__cvta_generic_to_shared(shared));
+	asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(at), "l"(global) : "memory");
 }
 __device__ inline void commitCopies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 template <int n> __device__ inline void waitCopies() { asm volatile("cp.async.wait_group %0;" ::"n"(n) : "memory"); }

@@ -14,7 +14,6 @@
 //
 // Weights go to registers, one step ahead. Activations come from the L1 cache, which weights leave alone.
 #pragma once
-#include "act.cuh"
 #include "weights.cuh"
 
 struct Product {
@@ -114,8 +113,8 @@ struct Step32 {
 				T::fragment(chunk[c], j, a);
 				for (int n = 0; n < tiles; n++) {
 					// Sums beside 1.5 * 2^23, the bits of a float: they stay under 2^22.
-					int32 s[4] = {0x4b400000, 0x4b400000, 0x4b400000, 0x4b400000};
-					mmaS8(s, a, b[n].w[2 * j], b[n].w[2 * j + 1]);
+					int32 s[4];
+					mmaS8(s, a, b[n].w[2 * j], b[n].w[2 * j + 1], 0x4b400000);
 					constexpr float unshift = 1.0f / (1 << T::lowShift);
 					for (int i = 0; i < 4; i++) terms.sum[2 * c + j][n][i] = fmaf(floatOf(s[i]), unshift, -12582912.0f * unshift);
 				}

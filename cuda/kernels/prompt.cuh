@@ -1,234 +1,255 @@
 // Products of quantized weights with many rows of activations, in prompts: the same arithmetic as matmul.cuh, so the same bits.
 //
-// Here instructions are the limit. A warp computes 64 x 32 sums (4 x 4 tiles), so that it unpacks a fragment of weights for 4
-// products of matrices and loads one of activations for 4. Per product mma.m16n8k32, 4096 multiply-adds, a scheduler starts about
-// 11 instructions for q4_k (4 of them multiply by scales) and 14 for q8_0 (12 of them are the chain).
+// Instructions are the limit here. Per product mma.m16n8k32, which keeps an H100's tensor core busy for 6 cycles, a scheduler
+// starts about 13 for q4_k (4 multiply by scales, 5 are the chain and the mins) and 14 for q8_0 (12 are the chain). So what
+// matters is that none waits: operands come through shared memory, three chunks of 64 values ahead, and 16 warps take turns.
 #pragma once
 #include "matmul.cuh"
 
-constexpr int warpTiles = 4; // of 16 rows, and of 8 columns
+// A block computes 128 columns and, with 4, 8 or 16 warps, 32, 64 or 128 rows. Its warps stand in rows of 4, and each
+// computes 2 x 4 tiles of 16 x 8.
+constexpr int warpRows = 2, warpColumns = 4, across = 4, blockColumns = across * warpColumns;
+constexpr int mostRows = 4 * warpRows; // tiles of rows in a block
 
-// Block is where the warps of a block are: 4 beside each other over columns, the others below over rows.
-struct Block {
+// Shared memory is a ring of chunks, and twice what belongs to all chunks of 256 values: heads, and what is behind the chunks of
+// activations.
+constexpr int ring = 4;
+template <class T> struct Shared {
+	static constexpr int head = T::unit - 4 * T::chunk, behind = T::form == form256 ? 512 : 256;
+	static constexpr int chunkBytes = blockColumns * 512 + mostRows * T::chunk;
+	static constexpr int groupBytes = blockColumns * behind + mostRows * head;
+	static constexpr int bytes = ring * chunkBytes + 2 * groupBytes;
+	static_assert(bytes <= 80 << 10, "products.go asks for so much");
+
+	uint8 *at;
+
+	__device__ uint8 *column(int c, int n) const { return at + c * chunkBytes + n * 512; }
+	__device__ uint8 *row(int c, int m) const { return at + c * chunkBytes + blockColumns * 512 + m * T::chunk; }
+	__device__ uint8 *behindOf(int group, int n) const { return at + ring * chunkBytes + group % 2 * groupBytes + n * behind; }
+	__device__ uint8 *headOf(int group, int m) const { return behindOf(group, blockColumns) + m * head; }
+};
+
+// Source is where a block's weights and activations are: tiles beyond the matrices are the last one again.
+struct Source {
 	const Product *p;
-	int tile, column; // first tile of rows, first tile of columns
+	int tile, column; // first tiles
+	int lastTile, lastColumn;
 
-	__device__ Block(const ProductsArgs &a) {
-		constexpr int across = 4;
-		const int columns = ceilDiv(a.acts.rows, actRows * warpTiles * across);
+	__device__ Source(const ProductsArgs &a) {
+		const int columns = ceilDiv(a.acts.rows, actRows * blockColumns);
 		int row = blockIdx.x / columns, product = 0;
 		while (row >= a.list[product].end) product++;
 		p = &a.list[product];
 		if (product > 0) row -= a.list[product - 1].end;
-		tile = (row * int(blockDim.x / 32 / across) + warpId() / across) * warpTiles;
-		column = (int(blockIdx.x % columns) * across + warpId() % across) * warpTiles;
+		tile = row * int(blockDim.x / 32 / across) * warpRows;
+		column = blockIdx.x % columns * blockColumns;
+		lastTile = (p->rows - 1) / tileRows;
+		lastColumn = (a.acts.rows - 1) / actRows;
 	}
 };
 
-// Stage is what a warp multiplies at a time: a chunk of each tile. Tiles beyond the matrices are the last one again.
-template <class T, class Chunk> struct Stage {
-	Bytes16 b[warpTiles];
-	Chunk w[warpTiles];
+// copyPiece starts a warp's copy of some bytes.
+template <int bytes> __device__ inline void copyPiece(uint8 *to, const uint8 *from) {
+#pragma unroll
+	for (int i = 0; i < bytes; i += 512)
+		if (i + 16 * laneId() < bytes) copyAsync(to + i + 16 * laneId(), from + i + 16 * laneId());
+}
 
-	__device__ void load(const uint8 *const (&records)[warpTiles], const uint8 *const (&rows)[warpTiles], int group, int c) {
-#pragma unroll
-		for (int n = 0; n < warpTiles; n++)
-			b[n] = load16(records[n] + int64(group) * actRecord + 512 * c + 16 * laneId());
-#pragma unroll
-		for (int m = 0; m < warpTiles; m++) T::template loadChunk<false>(w[m], rows[m] + int64(group) * T::unit + T::chunk * c, laneId());
+// Copies is what a warp copies: a tile of rows if there are so many, and one, two or four of columns.
+template <class T> struct Copies {
+	const Shared<T> shared;
+	const ProductsArgs &a;
+	const Source &s;
+	const int rows;
+	const uint8 *row, *column; // unit and record of the next group, of the warp's first tiles
+
+	__device__ Copies(const Shared<T> &shared, const ProductsArgs &a, const Source &s)
+		: shared(shared), a(a), s(s), rows(blockDim.x / 32 / across * warpRows),
+		  row(s.p->weights + int64(smaller(s.tile + warpId(), s.lastTile)) * a.acts.groups * T::unit), column(record(warpId())) {}
+	__device__ const uint8 *record(int n) const {
+		return a.acts.at + int64(smaller(s.column + n, s.lastColumn)) * a.acts.groups * actRecord;
 	}
-	__device__ static Bytes16 load16(const uint8 *p) { return *reinterpret_cast<const Bytes16 *>(p); }
+	__device__ void copyColumn(const uint8 *record, int n, int group, int c) const {
+		copyPiece<512>(shared.column(c, n), record + 512 * c);
+		if (c == 0) copyPiece<Shared<T>::behind>(shared.behindOf(group, n), record + 2048);
+	}
+	// start starts to copy chunk c of a group, and with the first what belongs to all.
+	__device__ void start(int group, int c) {
+		if (const int m = warpId(); m < rows) {
+			copyPiece<T::chunk>(shared.row(c, m), row + T::chunk * c);
+			if (c == 0) copyPiece<Shared<T>::head>(shared.headOf(group, m), row + 4 * T::chunk);
+		}
+		copyColumn(column, warpId(), group, c);
+#pragma unroll 1
+		for (int n = warpId() + blockDim.x / 32; n < blockColumns; n += blockDim.x / 32)
+			copyColumn(record(n) + int64(group) * actRecord, n, group, c);
+		if (c == 3) row += T::unit, column += actRecord;
+	}
 };
 
-template <class T> __device__ inline uint32 wordAt(const T *p) { return *reinterpret_cast<const uint32 *>(p); }
+using WarpSums = float[warpRows][warpColumns][4];
 
-using WarpSums = float[warpTiles][warpTiles][4];
+__device__ inline uint32 wordAt(const uint8 *p) { return *reinterpret_cast<const uint32 *>(p); }
+__device__ inline Bytes16 bytesAt(const uint8 *p) { return *reinterpret_cast<const Bytes16 *>(p); }
 
-// Sums is the chain of each tile, and in form 256 the sums of scale*S that it takes next.
+// Sums are what a warp sums up: the chains, and in form 256 first the sums of scale*S of a group.
 template <class T> struct Sums32 {
-	using Chunk = Chunk32;
 	WarpSums acc = {};
 
-	__device__ void finish(WarpSums &to) const {
-#pragma unroll
-		for (int i = 0; i < warpTiles * warpTiles * 4; i++) to[i / 16][i / 4 % 4][i % 4] = acc[i / 16][i / 4 % 4][i % 4];
-	}
-	__device__ void add(const Stage<T, Chunk> &s, const uint8 *const (&heads)[warpTiles], const uint8 *const (&records)[warpTiles], int c) {
+	__device__ void add(const Shared<T> &shared, int group, int c, int m0, int n0) {
 		const int g = laneId() / 4, t = laneId() % 4;
-		float act[warpTiles][2][2]; // A of columns 2t, 2t+1 in blocks j
+		Bytes16 b[warpColumns];
+		Bytes8 act[warpColumns][2]; // A of columns 2t, 2t+1 in both blocks of the chunk
+		for (int n = 0; n < warpColumns; n++) {
+			b[n] = bytesAt(shared.column(c, n0 + n) + 16 * laneId());
+			const uint8 *scales = shared.behindOf(group, n0 + n) + 16 * (actRows * (c / 2) + 2 * t) + 8 * (c % 2);
+			for (int i = 0; i < 2; i++) act[n][i] = *reinterpret_cast<const Bytes8 *>(scales + 16 * i);
+		}
 #pragma unroll
-		for (int n = 0; n < warpTiles; n++)
-			for (int i = 0; i < 2; i++) {
-				const float *scales = reinterpret_cast<const float *>(records[n] + actScales32) + 4 * (actRows * (c / 2) + 2 * t + i) + c % 2 * 2;
-#pragma unroll
-				for (int j = 0; j < 2; j++) act[n][i][j] = scales[j];
-			}
-#pragma unroll
-		for (int m = 0; m < warpTiles; m++) {
+		for (int m = 0; m < warpRows; m++) {
+			Chunk32 chunk;
+			T::template loadChunk<false>(chunk, shared.row(c, m0 + m), laneId());
 			uint32 d[2];
-			for (int i = 0; i < 2; i++) d[i] = wordAt(heads[m] + 8 * (tileRows * (c / 2) + g + 8 * i) + c % 2 * 4);
+			for (int i = 0; i < 2; i++) d[i] = wordAt(shared.headOf(group, m0 + m) + 8 * (tileRows * (c / 2) + g + 8 * i) + 4 * (c % 2));
 #pragma unroll
 			for (int j = 0; j < 2; j++) {
-				uint32 a[4];
-				T::fragment(s.w[m], j, a);
+				uint32 q[4];
+				T::fragment(chunk, j, q);
 				const float weight[2] = {floatOfHalf(half(d[0] >> 16 * j)), floatOfHalf(half(d[1] >> 16 * j))};
 #pragma unroll
-				for (int n = 0; n < warpTiles; n++) {
-					int32 v[4] = {0x4b400000, 0x4b400000, 0x4b400000, 0x4b400000}; // as in matmul.cuh
-					mmaS8(v, a, s.b[n].w[2 * j], s.b[n].w[2 * j + 1]);
+				for (int n = 0; n < warpColumns; n++) {
+					int32 v[4];
+					mmaS8(v, q, b[n].w[2 * j], b[n].w[2 * j + 1], 0x4b400000); // as in matmul.cuh
 					constexpr float unshift = 1.0f / (1 << T::lowShift);
 					for (int i = 0; i < 4; i++) {
 						const float sum = fmaf(floatOf(v[i]), unshift, -12582912.0f * unshift);
-						acc[m][n][i] = fmaf(weight[i / 2] * act[n][i % 2][j], sum, acc[m][n][i]);
+						acc[m][n][i] = fmaf(weight[i / 2] * floatOf(act[n][i % 2].w[j]), sum, acc[m][n][i]);
 					}
 				}
 			}
 		}
 	}
-	__device__ void finishGroup(const uint8 *const (&)[warpTiles], const uint8 *const (&)[warpTiles]) {}
+	__device__ void finishGroup(const Shared<T> &, int, int, int) {}
 };
 
 template <class T> struct Sums256 {
-	using Chunk = Chunk256;
-	Bytes16 *chain; // [m][n][lane] in shared memory, as it is needed once a group
-	int32 dots[warpTiles][warpTiles][4] = {};
-
-	__device__ Sums256() : chain(reinterpret_cast<Bytes16 *>(sharedMemory()) + warpId() * warpTiles * warpTiles * 32 + laneId()) {
-		for (int i = 0; i < warpTiles * warpTiles; i++) chain[32 * i] = Bytes16{};
-	}
-	__device__ void finish(WarpSums &acc) const {
-#pragma unroll
-		for (int i = 0; i < warpTiles * warpTiles * 4; i++) acc[i / 16][i / 4 % 4][i % 4] = floatOf(chain[i / 4 * 32].w[i % 4]);
-	}
+	WarpSums acc = {};
+	int32 dots[warpRows][warpColumns][4];
 
 	static constexpr bool isQ6_K = T::unit == Q6_K::unit;
 
-	__device__ void add(const Stage<T, Chunk> &s, const uint8 *const (&heads)[warpTiles], const uint8 *const (&)[warpTiles], int c) {
+	__device__ void add(const Shared<T> &shared, int group, int c, int m0, int n0) {
 		const int g = laneId() / 4;
+		Bytes16 b[warpColumns];
+		for (int n = 0; n < warpColumns; n++) b[n] = bytesAt(shared.column(c, n0 + n) + 16 * laneId());
 #pragma unroll
-		for (int m = 0; m < warpTiles; m++) {
-			uint32 scales[2]; // of the chunk, a byte each
-			for (int i = 0; i < 2; i++) scales[i] = wordAt(heads[m] + 16 * (g + 8 * i) + (isQ6_K ? 4 * c : 4 + c / 2 * 4));
-			if constexpr (isQ6_K)
-				for (int j = 0; j < 4; j++) {
-					uint32 a[2];
-					T::fragment(s.w[m], j, a);
+		for (int m = 0; m < warpRows; m++) {
+			Chunk256 chunk;
+			T::template loadChunk<false>(chunk, shared.row(c, m0 + m), laneId());
+			uint32 scales[2]; // four, a byte each
+			for (int i = 0; i < 2; i++) scales[i] = wordAt(shared.headOf(group, m0 + m) + 16 * (g + 8 * i) + (isQ6_K ? 4 * c : 4 + c / 2 * 4));
+			if constexpr (!isQ6_K)
+				for (int i = 0; i < 2; i++) scales[i] &= 0x3f3f3f3f;
 #pragma unroll
-					for (int n = 0; n < warpTiles; n++) {
-						int32 v[4] = {};
-						mmaS8(v, a[0], a[1], s.b[n].w[j]);
-						for (int i = 0; i < 4; i++) dots[m][n][i] += int32(int8(scales[i / 2] >> 8 * j)) * v[i];
-					}
-				}
-			else {
-				for (int i = 0; i < 2; i++) scales[i] = (c % 2 ? scales[i] >> 16 : scales[i]) & 0x3f3f;
+			for (int j = 0; j < (isQ6_K ? 4 : 2); j++) {
+				uint32 q[isQ6_K ? 2 : 4];
+				T::fragment(chunk, j, q);
+				int32 scale[2];
+				for (int i = 0; i < 2; i++) scale[i] = isQ6_K ? int32(int8(scales[i] >> 8 * j)) : byteOf(scales[i], c % 2 * 2 + j);
 #pragma unroll
-				for (int j = 0; j < 2; j++) {
-					uint32 a[4];
-					T::fragment(s.w[m], j, a);
-#pragma unroll
-					for (int n = 0; n < warpTiles; n++) {
-						int32 v[4] = {};
-						mmaU8(v, a, s.b[n].w[2 * j], s.b[n].w[2 * j + 1]);
-						for (int i = 0; i < 4; i++) dots[m][n][i] += byteOf(scales[i / 2], j) * v[i];
-					}
+				for (int n = 0; n < warpColumns; n++) {
+					int32 v[4] = {};
+					if constexpr (isQ6_K) mmaS8(v, q[0], q[1], b[n].w[j]);
+					else mmaU8(v, q, b[n].w[2 * j], b[n].w[2 * j + 1]);
+					for (int i = 0; i < 4; i++) dots[m][n][i] = scale[i / 2] * v[i] + (c + j > 0 ? dots[m][n][i] : 0);
 				}
 			}
 		}
 	}
-	__device__ void finishGroup(const uint8 *const (&heads)[warpTiles], const uint8 *const (&records)[warpTiles]) {
+	__device__ void finishGroup(const Shared<T> &shared, int group, int m0, int n0) {
 		const int g = laneId() / 4, t = laneId() % 4;
+		Bytes16 behind[warpColumns];
+		for (int n = 0; n < warpColumns; n++) behind[n] = bytesAt(shared.behindOf(group, n0 + n) + 16 * laneId());
 #pragma unroll
-		for (int m = 0; m < warpTiles; m++) {
-			Bytes16 row[2];
+		for (int m = 0; m < warpRows; m++) {
+			const uint8 *head = shared.headOf(group, m0 + m);
 			float d[2], dmin[2];
 			uint32 mins[2];
 			if constexpr (isQ6_K) {
-				const uint32 both = wordAt(heads[m] + 256 + 4 * g);
+				const uint32 both = wordAt(head + 16 * tileRows + 4 * g);
 				for (int i = 0; i < 2; i++) d[i] = floatOfHalf(half(both >> 16 * i));
 			} else
 				for (int i = 0; i < 2; i++) {
-					row[i] = *reinterpret_cast<const Bytes16 *>(heads[m] + 16 * (g + 8 * i));
-					d[i] = floatOfHalf(half(row[i].w[0])), dmin[i] = floatOfHalf(half(row[i].w[0] >> 16));
-					mins[i] = minsOf(row[i], t % 2);
+					const Bytes16 row = bytesAt(head + 16 * (g + 8 * i));
+					d[i] = floatOfHalf(half(row.w[0])), dmin[i] = floatOfHalf(half(row.w[0] >> 16));
+					mins[i] = minsOf(row, t % 2);
 				}
 #pragma unroll
-			for (int n = 0; n < warpTiles; n++) {
-				const Bytes16 behind = *reinterpret_cast<const Bytes16 *>(records[n] + actSums + 16 * laneId());
-				const float scales[2] = {floatOf(behind.w[2]), floatOf(behind.w[3])};
-				Bytes16 &kept = chain[(m * warpTiles + n) * 32];
-				Bytes16 v = kept;
-				float to[4];
-				for (int i = 0; i < 4; i++) to[i] = floatOf(v.w[i]);
+			for (int n = 0; n < warpColumns; n++) {
+				float (&to)[4] = acc[m][n];
 				for (int i = 0; i < 4; i++) {
 					const int32 v = dots[m][n][i] >> (i < 2 ? T::lowShift : T::highShift);
-					to[i] = fmaf(d[i / 2] * scales[i % 2], float(v), to[i]);
-					dots[m][n][i] = 0;
+					to[i] = fmaf(d[i / 2] * floatOf(behind[n].w[2 + i % 2]), float(v), to[i]);
 				}
 				if constexpr (!isQ6_K) {
 					int32 v[4] = {}; // as in matmul.cuh
-					mmaS8(v, t < 2 ? 0 : mins[0], t < 2 ? 0 : mins[1], behind.w[0]);
+					mmaS8(v, t < 2 ? 0 : mins[0], t < 2 ? 0 : mins[1], behind[n].w[0]);
 					for (int i = 0; i < 4; i++) v[i] *= 128;
-					mmaS8(v, t < 2 ? mins[0] : 0, t < 2 ? mins[1] : 0, behind.w[0]);
-					for (int i = 0; i < 4; i++) to[i] = fmaf(-(dmin[i / 2] * scales[i % 2]), float(v[i]), to[i]);
+					mmaS8(v, t < 2 ? mins[0] : 0, t < 2 ? mins[1] : 0, behind[n].w[0]);
+					for (int i = 0; i < 4; i++) to[i] = fmaf(-(dmin[i / 2] * floatOf(behind[n].w[2 + i % 2])), float(v[i]), to[i]);
 				}
-				for (int i = 0; i < 4; i++) v.w[i] = bitsOf(to[i]);
-				kept = v;
 			}
 		}
 	}
 };
 
-template <class T, class Sums> __device__ inline void manyRows(WarpSums &acc, const ProductsArgs &a, const Block &block) {
-	const Product &p = *block.p;
-	const int groups = a.acts.groups, chunks = 4 * groups;
-	const uint8 *records[warpTiles], *rows[warpTiles];
-#pragma unroll
-	for (int n = 0; n < warpTiles; n++)
-		records[n] = a.acts.at + int64(smaller(block.column + n, (a.acts.rows - 1) / actRows)) * groups * actRecord;
-#pragma unroll
-	for (int m = 0; m < warpTiles; m++)
-		rows[m] = p.weights + int64(smaller(block.tile + m, (p.rows - 1) / tileRows)) * groups * T::unit;
-
-	Sums sums;
-	Stage<T, typename Sums::Chunk> stage;
-	stage.load(records, rows, 0, 0);
-#pragma unroll 1
-	for (int i = 0; i < chunks; i++) {
-		const Stage<T, typename Sums::Chunk> now = stage;
-		const int next = smaller(i + 1, chunks - 1), group = i / 4;
-		stage.load(records, rows, next / 4, next % 4);
-		const uint8 *heads[warpTiles], *acts[warpTiles];
-#pragma unroll
-		for (int m = 0; m < warpTiles; m++) heads[m] = rows[m] + int64(group) * T::unit + 4 * T::chunk;
-#pragma unroll
-		for (int n = 0; n < warpTiles; n++) acts[n] = records[n] + int64(group) * actRecord;
-		sums.add(now, heads, acts, i % 4);
-		if (i % 4 == 3) sums.finishGroup(heads, acts);
+template <class T, class Sums> __device__ inline void manyRows(WarpSums &to, const ProductsArgs &a, const Source &source, int m0, int n0) {
+	const Shared<T> shared{sharedMemory()};
+	Copies<T> copies(shared, a, source);
+	for (int c = 0; c < ring - 1; c++) {
+		copies.start(0, c);
+		commitCopies();
 	}
-	sums.finish(acc);
-}
-
-__device__ inline void store(const WarpSums &acc, const ProductsArgs &a, const Block &block) {
+	Sums sums;
+#pragma unroll 1
+	for (int group = 0; group < a.acts.groups; group++) {
 #pragma unroll
-	for (int m = 0; m < warpTiles; m++)
+		for (int c = 0; c < 4; c++) {
+			waitCopies<ring - 2>();
+			__syncthreads(); // the chunk is there for all, and none is still at the one that will be overwritten
+			const int next = c + ring - 1; // chunks from the group's first
+			if (group + next / 4 < a.acts.groups) copies.start(group + next / 4, next % 4);
+			commitCopies();
+			sums.add(shared, group, c, m0, n0);
+		}
+		sums.finishGroup(shared, group, m0, n0);
+	}
 #pragma unroll
-		for (int n = 0; n < warpTiles; n++) store(acc[m][n], a, *block.p, block.tile + m, (block.column + n) * actRows);
+	for (int i = 0; i < warpRows * warpColumns * 4; i++) to[i / 16][i / 4 % 4][i % 4] = sums.acc[i / 16][i / 4 % 4][i % 4];
 }
 
-extern "C" __global__ void __launch_bounds__(256) prompt32(const __grid_constant__ ProductsArgs a) {
-	const Block block(a);
-	WarpSums acc;
-	if (block.p->format == typeQ8_0) manyRows<Q8_0, Sums32<Q8_0>>(acc, a, block);
-	else manyRows<Q4_0, Sums32<Q4_0>>(acc, a, block);
-	store(acc, a, block);
+__device__ inline void storeAll(const WarpSums &acc, const ProductsArgs &a, const Source &s, int m0, int n0) {
+#pragma unroll
+	for (int m = 0; m < warpRows; m++)
+#pragma unroll
+		for (int n = 0; n < warpColumns; n++) store(acc[m][n], a, *s.p, s.tile + m0 + m, (s.column + n0 + n) * actRows);
 }
 
-extern "C" __global__ void __launch_bounds__(256) prompt256(const __grid_constant__ ProductsArgs a) {
-	const Block block(a);
+extern "C" __global__ void __launch_bounds__(512) prompt32(const __grid_constant__ ProductsArgs a) {
+	const Source source(a);
+	const int m0 = warpId() / across * warpRows, n0 = warpId() % across * warpColumns;
 	WarpSums acc;
-	if (block.p->format == typeQ4_K) manyRows<Q4_K, Sums256<Q4_K>>(acc, a, block);
-	else if (block.p->format == typeQ5_K) manyRows<Q5_K, Sums256<Q5_K>>(acc, a, block);
-	else manyRows<Q6_K, Sums256<Q6_K>>(acc, a, block);
-	store(acc, a, block);
+	if (source.p->format == typeQ8_0) manyRows<Q8_0, Sums32<Q8_0>>(acc, a, source, m0, n0);
+	else manyRows<Q4_0, Sums32<Q4_0>>(acc, a, source, m0, n0);
+	storeAll(acc, a, source, m0, n0);
+}
+
+extern "C" __global__ void __launch_bounds__(512) prompt256(const __grid_constant__ ProductsArgs a) {
+	const Source source(a);
+	const int m0 = warpId() / across * warpRows, n0 = warpId() % across * warpColumns;
+	WarpSums acc;
+	if (source.p->format == typeQ4_K) manyRows<Q4_K, Sums256<Q4_K>>(acc, a, source, m0, n0);
+	else if (source.p->format == typeQ5_K) manyRows<Q5_K, Sums256<Q5_K>>(acc, a, source, m0, n0);
+	else manyRows<Q6_K, Sums256<Q6_K>>(acc, a, source, m0, n0);
+	storeAll(acc, a, source, m0, n0);
 }

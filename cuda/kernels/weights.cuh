@@ -1,6 +1,6 @@
 // Quantized weights as the products take them: pack.go puts them into the order of matrix fragments.
 #pragma once
-#include "common.cuh"
+#include "act.cuh"
 
 // Ids of types in GGUF files.
 enum Type : int32 { typeF32 = 0, typeF16 = 1, typeQ4_0 = 2, typeQ8_0 = 8, typeQ4_K = 12, typeQ5_K = 13, typeQ6_K = 14, typeBF16 = 30 };
@@ -52,6 +52,7 @@ template <bool once, class T> __device__ inline T load(const uint8 *p) {
 // fragment makes matrix a of a chunk's product j (i for q6_k). Values are shifted left by lowShift in rows g, and by highShift
 // in rows g+8, which saves shifts here: a sum over k is shifted as much.
 struct Q8_0 {
+	static constexpr Form form = form32;
 	static constexpr int chunk = 1024, unit = 4 * chunk + 256, lowShift = 0, highShift = 0;
 
 	template <bool once> __device__ static void loadChunk(Chunk32 &c, const uint8 *p, int lane) {
@@ -64,6 +65,7 @@ struct Q8_0 {
 };
 
 struct Q4_0 {
+	static constexpr Form form = form32;
 	static constexpr int chunk = 512, unit = 4 * chunk + 256, lowShift = 4, highShift = 4;
 
 	template <bool once> __device__ static void loadChunk(Chunk32 &c, const uint8 *p, int lane) {
@@ -79,6 +81,7 @@ struct Q4_0 {
 };
 
 struct Q4_K {
+	static constexpr Form form = form256;
 	static constexpr int chunk = 512, unit = 4 * chunk + 256, lowShift = 0, highShift = 4;
 
 	template <bool once> __device__ static void loadChunk(Chunk256 &c, const uint8 *p, int lane) {
@@ -94,6 +97,7 @@ struct Q4_K {
 };
 
 struct Q5_K {
+	static constexpr Form form = form256;
 	static constexpr int chunk = 640, unit = 4 * chunk + 256, lowShift = 0, highShift = 3;
 
 	template <bool once> __device__ static void loadChunk(Chunk256 &c, const uint8 *p, int lane) {
@@ -113,6 +117,7 @@ struct Q5_K {
 };
 
 struct Q6_K {
+	static constexpr Form form = form256;
 	static constexpr int chunk = 768, unit = 4 * chunk + 288, lowShift = 2, highShift = 2;
 
 	template <bool once> __device__ static void loadChunk(Chunk256 &c, const uint8 *p, int lane) {
