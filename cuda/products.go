@@ -44,7 +44,7 @@ type productsArgs struct {
 	count  int32
 	add    int32
 	passes int32
-	fetch  int32
+	_      int32
 }
 
 // products sets every product's dst to in times its weight transposed, or adds to dst. The weights are all of float types, or
@@ -105,13 +105,12 @@ const fewRows = 64
 type fewShape struct {
 	tiles  int // of 8 columns that a warp computes in a pass
 	passes int
-	warps  int  // of a block; 2 or more
-	blocks int  // on a multiprocessor
-	fetch  bool // weights to the L2 cache a step before they are loaded
+	warps  int // of a block; 2 or more
+	blocks int // on a multiprocessor
 }
 
 func fewShapeOf(f form, rows int) fewShape {
-	s := fewShape{tiles: 1, passes: 1, warps: 8, blocks: 2, fetch: true}
+	s := fewShape{tiles: 1, passes: 1, warps: 8, blocks: 2}
 	switch {
 	case rows <= actRows:
 		return s
@@ -130,7 +129,7 @@ func fewShapeOf(f form, rows int) fewShape {
 func (s fewShape) links() int { return s.passes * ceil(s.tiles, 2) }
 
 func fewProducts(d device, a acts, add bool, list []product, s fewShape) error {
-	args := productsArgs{acts: a.args(), add: flag(add), passes: int32(s.passes), fetch: flag(s.fetch)}
+	args := productsArgs{acts: a.args(), add: flag(add), passes: int32(s.passes)}
 	total := fill(&args.list, &args.count, list, tiles)
 	values := 32
 	if a.form == form256 {

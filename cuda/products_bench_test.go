@@ -203,27 +203,15 @@ func BenchmarkPrompts(b *testing.B) {
 }
 
 // variant is a way to divide a product of few rows.
-type variant struct {
-	warps, blocks int
-	fetch         bool
-}
+type variant struct{ warps, blocks int }
 
-func (v variant) String() string {
-	s := fmt.Sprintf("%d x %d", v.blocks, v.warps)
-	if v.fetch {
-		s += " f"
-	}
-	return s
-}
+func (v variant) String() string { return fmt.Sprintf("%d x %d", v.blocks, v.warps) }
 
 // BenchmarkShapes compares ways to divide products of few rows, by their share of a copy's bandwidth.
 func BenchmarkShapes(b *testing.B) {
 	p := newProductBench(b)
-	variants := []variant{
-		{8, 2, false}, {8, 2, true}, {8, 1, false}, {8, 1, true}, {4, 4, false}, {4, 4, true}, {4, 3, true}, {4, 2, true},
-		{16, 1, false}, {16, 1, true}, {12, 1, true}, {6, 2, true}, {5, 3, true},
-	}
-	fmt.Printf("%-24s  blocks x warps on a multiprocessor, f: fetch to L2\n%24s", "", "")
+	variants := []variant{{8, 2}, {8, 1}, {4, 4}, {4, 3}, {4, 2}, {16, 1}, {12, 1}, {6, 2}, {5, 3}}
+	fmt.Printf("%-24s  blocks x warps on a multiprocessor\n%24s", "", "")
 	for _, v := range variants {
 		fmt.Printf(" %8v", v)
 	}
@@ -238,7 +226,7 @@ func BenchmarkShapes(b *testing.B) {
 					}
 					fmt.Printf("%-12s %-5v %2d/%d ", m.name, t, n, tiles)
 					for _, v := range variants {
-						s := fewShape{tiles, ceil(n, 8*tiles), v.warps, v.blocks, v.fetch}
+						s := fewShape{tiles, ceil(n, 8*tiles), v.warps, v.blocks}
 						if s.links()*v.warps > 16 {
 							fmt.Printf(" %8s", "-")
 							continue

@@ -147,7 +147,7 @@ func TestFewShapes(t *testing.T) {
 		for _, n := range []int{1, 13, 30} {
 			for _, warps := range []int{2, 3, 8, 16} {
 				for _, tiles := range []int{1, 2, 4} {
-					s := fewShape{tiles, ceil(n, 8*tiles), warps, 2, warps%2 == 0}
+					s := fewShape{tiles, ceil(n, 8*tiles), warps, 2}
 					if tiles > fewShapeOf(formOf(l.types[0]), n).tiles || s.links()*warps > 16 {
 						continue
 					}

@@ -85,6 +85,8 @@ struct QuantizeArgs {
 
 // A block stores a row, a warp a group at a time.
 extern "C" __global__ void quantize(QuantizeArgs a) {
+	releaseNext();
+	awaitBefore();
 	const int row = blockIdx.x;
 	const float *src = a.src + int64(row) * a.dst.k;
 	for (int group = warpId(); group < a.dst.groups; group += blockDim.x / 32) {

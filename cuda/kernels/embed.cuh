@@ -70,6 +70,8 @@ template <class T> __device__ inline float embedFloat(const uint8 *table, int64 
 
 // A block takes a row.
 extern "C" __global__ void embed(EmbedArgs a) {
+	releaseNext();
+	awaitBefore();
 	const int64 token = a.tokens[blockIdx.x];
 	float *dst = a.dst + int64(blockIdx.x) * a.k;
 	if (a.format == typeF32 || a.format == typeF16 || a.format == typeBF16) {

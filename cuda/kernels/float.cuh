@@ -56,6 +56,8 @@ __device__ inline void floatSums(float (&sum)[floatRows][columns], const uint8 *
 }
 
 template <int columns> __device__ inline void floatProducts(const FloatArgs &a) {
+	releaseNext();
+	awaitBefore();
 	const int lastGroup = a.list[a.count - 1].end - 1, own = blockIdx.x * (blockDim.x / 32) + warpId();
 	int group = smaller(own, lastGroup), product = 0; // warps beyond the end compute the last group, and store nothing
 	while (group >= a.list[product].end) product++;

@@ -29,7 +29,7 @@ struct ProductsArgs {
 	int32 count;
 	int32 add;    // to dst
 	int32 passes; // over the columns, 8 * tiles each
-	int32 fetch;  // weights to the L2 cache a step before they are loaded
+	int32 pad;
 };
 
 // Cursor walks over the steps of a warp.
@@ -64,8 +64,6 @@ template <int tiles> struct Columns {
 	}
 };
 
-constexpr int sector = 32; // bytes that the L2 cache is filled by
-
 // Form 32: a step is half a unit, 4 blocks of 32 values.
 struct Step32 {
 	static constexpr int values = 128;
@@ -82,13 +80,6 @@ struct Step32 {
 	__device__ void load(const Product &p, int at) {
 		if (p.format == typeQ8_0) loadAs<Q8_0>(p.weights + int64(at / perUnit) * Q8_0::unit, at % perUnit);
 		else loadAs<Q4_0>(p.weights + int64(at / perUnit) * Q4_0::unit, at % perUnit);
-	}
-	__device__ static void fetch(const Product &p, int at) {
-		const bool large = p.format == typeQ8_0;
-		const int chunks = 2 * (large ? Q8_0::chunk : Q4_0::chunk), part = at % perUnit;
-		const uint8 *unit = p.weights + int64(at / perUnit) * (large ? Q8_0::unit : Q4_0::unit);
-		for (int i = sector * laneId(); i < chunks; i += 32 * sector) prefetch(unit + part * chunks + i);
-		if (laneId() < 4) prefetch(unit + 2 * chunks + 128 * part + sector * laneId());
 	}
 
 	// What a step adds to the chain.
@@ -153,11 +144,6 @@ struct Step256 {
 		if (p.format == typeQ4_K) loadAs<Q4_K>(p.weights + int64(at) * Q4_K::unit);
 		else if (p.format == typeQ5_K) loadAs<Q5_K>(p.weights + int64(at) * Q5_K::unit);
 		else loadAs<Q6_K>(p.weights + int64(at) * Q6_K::unit);
-	}
-	__device__ static void fetch(const Product &p, int at) {
-		const int bytes = p.format == typeQ4_K ? Q4_K::unit : p.format == typeQ5_K ? Q5_K::unit : Q6_K::unit;
-		const uint8 *unit = p.weights + int64(at) * bytes;
-		for (int i = sector * laneId(); i < bytes; i += 32 * sector) prefetch(unit + i);
 	}
 
 	template <int tiles> struct Terms {
@@ -280,6 +266,7 @@ template <class Step, int tiles> __device__ inline void fewRows(const ProductsAr
 	// Of a single tile, the columns that are no rows take the last row's values: fewer bytes.
 	const int lane = tiles > 1 ? laneId() : 4 * smaller(laneId() / 4, a.acts.rows - 1) + laneId() % 4;
 
+	releaseNext();
 	Cursor next{int(blockIdx.x), warp, 0, 0};
 	for (; next.step >= steps; next.step -= steps) next.tile += gridDim.x;
 	next.find(a, span);
@@ -291,11 +278,11 @@ template <class Step, int tiles> __device__ inline void fewRows(const ProductsAr
 #pragma unroll 1
 		for (int link = 0; link < links; link++) barrierArrive(link * warps + follower, 64);
 	}
+	awaitBefore();
 	while (next.tile < total) {
 		const Cursor item = next;
 		const Product &p = a.list[item.product];
 		next.advance(a, steps, span);
-		if (a.fetch && next.tile < total) Step::fetch(a.list[next.product], next.at);
 
 		const bool ends = item.step == steps - 1, last = ends && item.tile + int(gridDim.x) >= total;
 		for (int pass = 0; pass < a.passes; pass++) {

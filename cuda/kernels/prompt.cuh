@@ -236,6 +236,8 @@ __device__ inline void storeAll(const WarpSums &acc, const ProductsArgs &a, cons
 }
 
 extern "C" __global__ void __launch_bounds__(512) prompt32(const __grid_constant__ ProductsArgs a) {
+	releaseNext();
+	awaitBefore();
 	const Source source(a);
 	const int m0 = warpId() / across * warpRows, n0 = warpId() % across * warpColumns;
 	WarpSums acc;
@@ -245,6 +247,8 @@ extern "C" __global__ void __launch_bounds__(512) prompt32(const __grid_constant
 }
 
 extern "C" __global__ void __launch_bounds__(512) prompt256(const __grid_constant__ ProductsArgs a) {
+	releaseNext();
+	awaitBefore();
 	const Source source(a);
 	const int m0 = warpId() / across * warpRows, n0 = warpId() % across * warpColumns;
 	WarpSums acc;
