@@ -88,16 +88,7 @@ type splits struct {
 // cut is part of what an answer depends on: another one gives other bits.
 var cut = splits{few: 8, least: 256, most: 64}
 
-// keys is the size of the splits of a row that sees so many positions.
-func (s splits) keys(seen int) int {
-	keys := tileKeys
-	for seen > s.last(keys) {
-		keys *= 2
-	}
-	return keys
-}
-
-// last is the largest number of positions that are cut to this size.
+// last is the largest number of positions that are cut to splits of this size.
 func (s splits) last(keys int) int {
 	if keys < int(s.least) {
 		return keys * int(s.few)

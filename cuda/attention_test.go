@@ -273,6 +273,15 @@ func TestAttentionPieces(t *testing.T) {
 	}
 }
 
+// keys is the size of the splits of a row that sees so many positions.
+func (s splits) keys(seen int) int {
+	keys := tileKeys
+	for seen > s.last(keys) {
+		keys *= 2
+	}
+	return keys
+}
+
 // TestSplits: sizes are found again at their bounds, and there is room for as many as there can be.
 func TestSplits(t *testing.T) {
 	for keys, last := range map[int]int{64: 512, 128: 1024, 256: 16384, 512: 32768, 2048: 131072} {

@@ -3,7 +3,6 @@ package cuda
 import (
 	"encoding/binary"
 	"math"
-	"unsafe"
 
 	"orthrus/engine"
 )
@@ -16,23 +15,19 @@ type control struct {
 	rows   int
 }
 
-// controlHeader is Control of control.cuh.
-type controlHeader struct {
-	temperature, topP, minP float64
-	seed                    uint64
-	topK                    int32
-	position                int32
-}
-
-const outcomeHeader = 8
+// Sizes of Control and of Outcome.
+const (
+	controlHeader = 40
+	outcomeHeader = 8
+)
 
 // controlBytes are the bytes in device and in pinned memory.
 func controlBytes(rows int) (device, pinned int64) {
-	return int64(unsafe.Sizeof(controlHeader{})) + 12*int64(rows) + 4, outcomeHeader + 8*int64(rows)
+	return controlHeader + 12*int64(rows) + 4, outcomeHeader + 8*int64(rows)
 }
 
 // tokens of the rows, and of the one that a draft of all rows would add.
-func (c control) tokens() pointer  { return c.at + pointer(unsafe.Sizeof(controlHeader{})) }
+func (c control) tokens() pointer  { return c.at + controlHeader }
 func (c control) choices() pointer { return c.tokens() + pointer(4*(c.rows+1)) }
 func (c control) chances() pointer { return c.choices() + pointer(4*c.rows) }
 

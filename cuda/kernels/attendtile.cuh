@@ -102,18 +102,15 @@ template <int chunks, bool q8, int m> struct Rows {
 		float s[m][8][4] = {};
 #pragma unroll
 		for (int c = 0; c < chunks; c++) {
-			Bytes16 q[m][2]; // lane/4 and 8 more: 8 values each
+			Bytes16 q[m][2];
 			for (int i = 0; i < m; i++)
-				for (int h = 0; h < 2; h++) q[i][h] = queries[((i * chunks + c) * 2 + h) * 32 + laneId()];
+				for (int half = 0; half < 2; half++) q[i][half] = queries[((i * chunks + c) * 2 + half) * 32 + laneId()];
 			for (int g = 0; g < 2; g++) {
 				Operands k[4];
 				Group<chunks, q8>{keys + g * Group<chunks, q8>::bytes}.operands(c, true, k);
 				for (int j = 0; j < 4; j++)
 					for (int half = 0; half < 2; half++)
-						for (int i = 0; i < m; i++) {
-							uint32 qs[4] = {q[i][0].w[2 * half], q[i][1].w[2 * half], q[i][0].w[2 * half + 1], q[i][1].w[2 * half + 1]};
-							mmaF16(s[i][4 * g + j], qs, k[j].b[2 * half], k[j].b[2 * half + 1]);
-						}
+						for (int i = 0; i < m; i++) mmaF16(s[i][4 * g + j], q[i][half].w, k[j].b[2 * half], k[j].b[2 * half + 1]);
 			}
 		}
 		if (anyLane(least < tileKeys)) hide(s, tile);

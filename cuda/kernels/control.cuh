@@ -9,6 +9,7 @@ struct Control {
 	int32 topK;
 	int32 position; // of the pass's first row
 };
+static_assert(sizeof(Control) == 40, "controlHeader in control.go");
 
 // Outcome lies in pinned host memory, before the arrays that the last accept and draft wrote.
 struct Outcome {

@@ -48,11 +48,11 @@ struct HeadsArgs {
 };
 
 // queryElement is the index of value i of a query. f16 queries lie in tiles of 16 as lanes take the first operand of
-// mma.m16n8k16, in chunks of 32 values: rows g and g+8 and, as for keys, values 8t to 8t+7 are lane 4g+t's.
+// mma.m16n8k16, two products for a chunk of 32 values: rows g and g+8 and, as for keys, values 8t to 8t+7 are lane 4g+t's.
 __device__ inline int64 queryElement(CacheType type, int dim, int query, int i) {
 	if (type == cacheF32) return int64(query) * dim + i;
-	int row = query % 16;
-	return int64(query / 16) * 16 * dim + (i / 32 * 2 + row / 8) * 256 + (row % 8 * 4 + i / 8 % 4) * 8 + i % 8;
+	int row = query % 16, product = i / 32 * 2 + i / 4 % 2, lane = row % 8 * 4 + i / 8 % 4, word = i / 2 % 2 * 2 + row / 8;
+	return int64(query / 16) * 16 * dim + (product * 32 + lane) * 8 + word * 2 + i % 2;
 }
 
 // A warp takes one head of one row.
