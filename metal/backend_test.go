@@ -100,7 +100,11 @@ func TestLogits(t *testing.T) {
 				t.Fatal(err)
 			}
 			o := engine.DecoderOptions{Context: 128, Cache: cache}
-			want, got := newDecoder(t, reference, o), newDecoder(t, place(t, m, testDevice(t, 2)), o)
+			device := modelDevice
+			if typ == "q4_k_m" {
+				device = testDevice
+			}
+			want, got := newDecoder(t, reference, o), newDecoder(t, place(t, m, device(t, 2)), o)
 			prompt := goldens()[i].IDs[:20]
 			for _, view := range []engine.View{engine.AR, engine.Diffusion} {
 				at := 0
