@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 	"unsafe"
 
 	"orthrus/convert"
@@ -78,33 +79,52 @@ func (p *profiler) close() error {
 	return nil
 }
 
-// TestProfile prints what kernel takes how much of a pass of the 8B shape.
-func TestProfile(t *testing.T) {
-	const headDim, layers, depth = 128, 36, 512
-	config := engine.Config{
-		Arch: "orthrus", Layers: layers, Hidden: 4096, Heads: 32, KVHeads: 8, HeadDim: headDim, FF: 12288, Vocab: 151936,
-		Context: 40960, Eps: 1e-6, Rope: engine.NewRope(1e6, headDim), BlockSize: 32, MaskToken: 151669,
-	}
+// shape8B gives random weights of the 8B shape.
+func shape8B(t *testing.T) *engine.Model {
+	t.Helper()
+	const headDim, layers = 128, 36
 	types, err := convert.Plan("q4_k_m", "", layers, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := engine.Random(config, false, types)
+	m, err := engine.Random(engine.Config{
+		Arch: "orthrus", Layers: layers, Hidden: 4096, Heads: 32, KVHeads: 8, HeadDim: headDim, FF: 12288, Vocab: 151936,
+		Context: 40960, Eps: 1e-6, Rope: engine.NewRope(1e6, headDim), BlockSize: 32, MaskToken: 151669,
+	}, false, types)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &profiler{gpu: testDevice(t).(*gpu)}
-	b := newBackend(p, "cuda:0")
+	return m
+}
+
+// TestProfile prints what kernel takes how much of a pass of the 8B shape, and how long passes take with and without what
+// is to make them faster.
+func TestProfile(t *testing.T) {
+	const depth = 512
+	g := testDevice(t).(*gpu)
+	b := newBackend(g, "cuda:0")
 	defer b.Close()
-	n, err := engine.Place(m, b, nil)
+	n, err := engine.Place(shape8B(t), b, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := engine.NewDecoder(n, engine.DecoderOptions{Context: 8192, Cache: gguf.F16})
-	if err != nil {
-		t.Fatal(err)
+	defer func(d device, early int32) { b.device, g.early = d, early }(b.device, g.early)
+	fmt.Printf("%-24s %10s %10s %10s %10s\n", "ms behind 512", "n=1", "n=8", "n=32", "step 32")
+	for _, early := range []int32{0, g.early} {
+		for _, ahead := range []int64{0, 4, 8, 16, 32} { // MiB
+			g.early, b.device = early, limited{g, 4 * ahead << 20}
+			d := newDecoder(t, n, engine.DecoderOptions{Context: 2048, Cache: gguf.F16})
+			fmt.Printf("%-24s", fmt.Sprintf("early %d, ahead %d MiB", early, ahead))
+			for _, rows := range []int{1, 8, 32} {
+				fmt.Printf(" %10.3f", median(t, func() (time.Duration, error) { return d.TimePass(engine.AR, depth, rows) }))
+			}
+			fmt.Printf(" %10.3f\n", median(t, func() (time.Duration, error) { return d.TimeStep(depth, 32) }))
+		}
 	}
-	defer d.Close()
+	fmt.Println()
+	p := &profiler{gpu: g}
+	b.device = p
+	d := newDecoder(t, n, engine.DecoderOptions{Context: 8192, Cache: gguf.F16})
 	for _, view := range []engine.View{engine.AR, engine.Diffusion} {
 		for _, rows := range []int{1, 32} {
 			p.profile(t, fmt.Sprintf("%v view, %d rows behind %d", view, rows, depth), func() error {
@@ -113,10 +133,48 @@ func TestProfile(t *testing.T) {
 			})
 		}
 	}
+	p.profile(t, "32 rows behind 8000", func() error {
+		_, err := d.TimePass(engine.AR, 8000, 32)
+		return err
+	})
 	p.profile(t, "prompt of 1024", func() error {
 		_, err := d.TimePrompt(0, 1024)
 		return err
 	})
+}
+
+// limited is a GPU that tells of another L2 cache, a quarter of which is used to fetch weights ahead.
+type limited struct {
+	*gpu
+	l2 int64
+}
+
+func (l limited) properties() properties {
+	p := l.gpu.properties()
+	p.l2 = l.l2
+	return p
+}
+
+func (l limited) fork() (device, error) {
+	g, err := l.queue()
+	return limited{g, l.l2}, err
+}
+
+// median is the median time in milliseconds.
+func median(t *testing.T, run func() (time.Duration, error)) float64 {
+	t.Helper()
+	var all []float64
+	for i := range 18 {
+		d, err := run()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i >= 3 {
+			all = append(all, d.Seconds()*1000)
+		}
+	}
+	slices.Sort(all)
+	return all[len(all)/2]
 }
 
 // profile runs something and prints a table of its kernels.

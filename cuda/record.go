@@ -90,11 +90,11 @@ func (r *recorder) Attend(layer int, dst, _, k, _ engine.Buffer) {
 }
 
 // MatMul is one launch for all products that take the rows in the same form.
-func (r *recorder) MatMul(src engine.Buffer, add bool, products_ ...engine.Product) {
+func (r *recorder) MatMul(src engine.Buffer, add bool, terms ...engine.Product) {
 	from := src.(*buffer).matrix
 	groups := map[form][]product{}
 	var forms []form
-	for _, p := range products_ {
+	for _, p := range terms {
 		w := r.matrix(p.Weight)
 		f := formOf(w.t)
 		if groups[f] == nil {
