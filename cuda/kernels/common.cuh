@@ -133,6 +133,22 @@ __device__ inline void mmaS8(int32 (&c)[4], uint32 a0, uint32 a1, uint32 b) {
 	    : "r"(a0), "r"(a1), "r"(b));
 }
 
+// Shared memory by its 32-bit address. loadShared leaves v alone where there is nothing to load.
+__device__ inline uint32 sharedAddress(const void *p) { return static_cast<uint32>(__cvta_generic_to_shared(p)); }
+__device__ inline void loadShared(Bytes16 &v, uint32 at, bool load) {
+	asm volatile("{ .reg .pred p; setp.ne.u32 p, %5, 0; @p ld.shared.v4.u32 {%0, %1, %2, %3}, [%4]; }"
+	             : "+r"(v.w[0]), "+r"(v.w[1]), "+r"(v.w[2]), "+r"(v.w[3])
+	             : "r"(at), "r"(uint32(load))
+	             : "memory");
+}
+__device__ inline void storeShared(uint32 at, const Bytes16 &v) {
+	asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(at), "r"(v.w[0]), "r"(v.w[1]), "r"(v.w[2]), "r"(v.w[3]) : "memory");
+}
+
+// hold has a value computed here, and not later.
+__device__ inline void hold(float &v) { asm volatile("" : "+f"(v)); }
+__device__ inline void hold(uint32 &v) { asm volatile("" : "+r"(v)); }
+
 // Loads that leave the L1 cache to others, for what a multiprocessor reads once.
 __device__ inline Bytes16 loadOnce(const Bytes16 *p) {
 	Bytes16 v;

@@ -88,9 +88,24 @@ struct Step32 {
 		float weight[2][4];     // D of rows g, g+8
 		float act[tiles][2][4]; // A of columns 2t, 2t+1
 
-		__device__ void add(float (&acc)[4], int n) const {
+		// Link is what is ready for tile n before the chain is there.
+		struct Link {
+			float factor[4][4], sum[4][4];
+
+			__device__ void add(float (&acc)[4]) const {
+				for (int b = 0; b < 4; b++)
+					for (int i = 0; i < 4; i++) acc[i] = fmaf(factor[b][i], sum[b][i], acc[i]);
+			}
+		};
+		__device__ Link link(int n) const {
+			Link l;
 			for (int b = 0; b < 4; b++)
-				for (int i = 0; i < 4; i++) acc[i] = fmaf(weight[i / 2][b] * act[n][i % 2][b], sum[b][n][i], acc[i]);
+				for (int i = 0; i < 4; i++) {
+					l.factor[b][i] = weight[i / 2][b] * act[n][i % 2][b];
+					l.sum[b][i] = sum[b][n][i];
+					hold(l.factor[b][i]);
+				}
+			return l;
 		}
 	};
 
@@ -151,11 +166,21 @@ struct Step256 {
 		float d[2], dmin[2];                  // D, Dmin of rows g, g+8; in q6_k Dmin is 0, which adds nothing
 		float act[tiles][2];                  // A of columns 2t, 2t+1
 
-		__device__ void add(float (&acc)[4], int n) const {
-			for (int i = 0; i < 4; i++) {
-				acc[i] = fmaf(d[i / 2] * act[n][i % 2], dots[n][i], acc[i]);
-				acc[i] = fmaf(-(dmin[i / 2] * act[n][i % 2]), mins[n][i], acc[i]);
+		struct Link {
+			float scale[4], dots[4], min[4], mins[4];
+
+			__device__ void add(float (&acc)[4]) const {
+				for (int i = 0; i < 4; i++) acc[i] = fmaf(min[i], mins[i], fmaf(scale[i], dots[i], acc[i]));
 			}
+		};
+		__device__ Link link(int n) const {
+			Link l;
+			for (int i = 0; i < 4; i++) {
+				l.scale[i] = d[i / 2] * act[n][i % 2], l.dots[i] = dots[n][i];
+				l.min[i] = -(dmin[i / 2] * act[n][i % 2]), l.mins[i] = mins[n][i];
+				hold(l.scale[i]), hold(l.dots[i]), hold(l.min[i]), hold(l.mins[i]);
+			}
+			return l;
 		}
 	};
 
@@ -259,9 +284,12 @@ template <class Step, int tiles> __device__ inline void fewRows(const ProductsAr
 	constexpr int together = tiles < 2 ? 1 : 2;
 	const int warps = blockDim.x / 32, warp = warpId(), follower = warp + 1 < warps ? warp + 1 : 0;
 	const int steps = ceilDiv(a.acts.k, Step::values), span = a.acts.groups * Step::perUnit, total = a.list[a.count - 1].end;
-	const int links = a.passes * (tiles / together), linked = links * together * 32;
-	Bytes16 *chain = reinterpret_cast<Bytes16 *>(sharedMemory()) + laneId(); // [warp that continues it][link][tile][lane]
-	Bytes16 *in = chain + warp * linked, *out = chain + follower * linked;
+	const int chains = a.passes * (tiles / together);
+	// The chains lie in shared memory as [warp that continues them][link][tile][lane]. Only what comes to be the same by a
+	// shuffle is not computed again and again between two barriers, where every cycle counts.
+	constexpr int tileBytes = 32 * sizeof(Bytes16);
+	const uint32 chain = shuffle(sharedAddress(sharedMemory()), 0) + 16 * laneId();
+	const uint32 in = chain + warp * chains * together * tileBytes, out = chain + follower * chains * together * tileBytes;
 	const int stride = a.acts.groups * actRecord;
 	// Of a single tile, the columns that are no rows take the last row's values: fewer bytes.
 	const int lane = tiles > 1 ? laneId() : 4 * smaller(laneId() / 4, a.acts.rows - 1) + laneId() % 4;
@@ -272,12 +300,9 @@ template <class Step, int tiles> __device__ inline void fewRows(const ProductsAr
 	next.find(a, span);
 	Step step;
 	if (next.tile < total) step.load(a.list[next.product], next.at);
-	if (warp == warps - 1) { // every tile begins with zeros
+	// The first step awaits nobody: as if the last warp had been there before.
 #pragma unroll 1
-		for (int i = 0; i < linked; i += 32) out[i] = Bytes16{};
-#pragma unroll 1
-		for (int link = 0; link < links; link++) barrierArrive(link * warps + follower, 64);
-	}
+	for (int link = 0; warp == warps - 1 && link < chains; link++) barrierArrive(link * warps + follower, 64);
 	awaitBefore();
 	while (next.tile < total) {
 		const Cursor item = next;
@@ -294,17 +319,23 @@ template <class Step, int tiles> __device__ inline void fewRows(const ProductsAr
 #pragma unroll
 			for (int n = 0; n < tiles; n += together) {
 				const int link = (pass * tiles + n) / together;
+				typename Step::template Terms<tiles>::Link links[together];
+				for (int m = 0; m < together; m++) links[m] = terms.link(n + m);
+				Bytes16 v[together] = {}; // tiles begin with zeros
 				float acc[together][4];
-				barrierWait(link * warps + warp, 64);
+				uint32 from = in + link * together * tileBytes, to = out + link * together * tileBytes;
+				uint32 here = link * warps + warp, there = link * warps + follower;
+				hold(from), hold(to), hold(there);
+
+				barrierWait(here, 64);
+				for (int m = 0; m < together; m++) loadShared(v[m], from + m * tileBytes, item.step > 0);
 				for (int m = 0; m < together; m++) {
-					Bytes16 v = in[(link * together + m) * 32];
-					for (int i = 0; i < 4; i++) acc[m][i] = floatOf(v.w[i]);
-					terms.add(acc[m], n + m);
-					for (int i = 0; i < 4; i++) v.w[i] = bitsOf(acc[m][i]);
-					out[(link * together + m) * 32] = v;
-					if (ends) out[(link * together + m) * 32] = Bytes16{};
+					for (int i = 0; i < 4; i++) acc[m][i] = floatOf(v[m].w[i]);
+					links[m].add(acc[m]);
+					for (int i = 0; i < 4; i++) v[m].w[i] = bitsOf(acc[m][i]);
+					storeShared(to + m * tileBytes, v[m]);
 				}
-				if (!last) barrierArrive(link * warps + follower, 64);
+				if (!last) barrierArrive(there, 64);
 				if (ends)
 					for (int m = 0; m < together; m++) store(acc[m], a, p, (item.at - item.step) / span, (pass * tiles + n + m) * actRows);
 			}

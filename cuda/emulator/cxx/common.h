@@ -32,6 +32,15 @@ inline void prefetch(const void *) {}
 inline void releaseNext() {}
 inline void awaitBefore() {}
 
+inline uint32 sharedAddress(const void *p) { return uint32(static_cast<const uint8 *>(p) - sharedMemory()); }
+inline void loadShared(Bytes16 &v, uint32 at, bool load) {
+	if (load) v = *reinterpret_cast<const Bytes16 *>(sharedMemory() + at);
+}
+inline void storeShared(uint32 at, const Bytes16 &v) { *reinterpret_cast<Bytes16 *>(sharedMemory() + at) = v; }
+
+inline void hold(float &) {}
+inline void hold(uint32 &) {}
+
 inline void barrierWait(int id, int threads) { emulator::barrier(id, threads, true); }
 inline void barrierArrive(int id, int threads) { emulator::barrier(id, threads, false); }
 
