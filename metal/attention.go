@@ -47,7 +47,7 @@ type attendArgs struct {
 }
 
 type mergeArgs struct {
-	attendArgs
+	attend                    attendArgs
 	first, last, floats, form int32
 }
 
@@ -99,7 +99,7 @@ var cacheTypes = map[gguf.Type]int32{gguf.F32: 0, gguf.F16: 1, gguf.Q8_0: 2}
 
 type headsArgs struct {
 	heads, kvHeads, dim int32
-	store, type_        int32
+	store, cache        int32
 	blocks              int32
 	eps                 float32
 	_                   int32
@@ -109,7 +109,7 @@ type headsArgs struct {
 func (c *context) heads(l *list, layer int, q, k, v matrix, qNorm, kNorm binding, store bool) {
 	g := c.Geometry
 	a := headsArgs{heads: int32(g.Heads), kvHeads: int32(g.KVHeads), dim: int32(g.HeadDim), store: flag(store),
-		type_: cacheTypes[g.Cache], blocks: int32(c.cache.blocks), eps: g.Eps}
+		cache: cacheTypes[g.Cache], blocks: int32(c.cache.blocks), eps: g.Eps}
 	heads := g.Heads + g.KVHeads
 	if store {
 		heads += g.KVHeads

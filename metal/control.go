@@ -60,14 +60,15 @@ func (c control) outcome() (o engine.Outcome) {
 // leastTemperature keeps the smallest quotient of logits finite or infinite, but a number.
 const leastTemperature = 1e-30
 
+type sampleArgs struct {
+	temperature, topP, minP float32
+	topK                    int32
+	seed                    [2]uint32
+}
+
 // sample writes the sampling options.
 func sample(l *list, c control, s engine.Sampling) {
-	type args struct {
-		temperature, topP, minP float32
-		topK                    int32
-		seed                    [2]uint32
-	}
-	a := args{topP: float32(s.TopP), minP: float32(s.MinP), topK: int32(min(s.TopK, math.MaxInt32)),
+	a := sampleArgs{topP: float32(s.TopP), minP: float32(s.MinP), topK: int32(min(s.TopK, math.MaxInt32)),
 		seed: [2]uint32{uint32(s.Seed), uint32(s.Seed >> 32)}}
 	if !s.Greedy() {
 		a.temperature = max(float32(s.Temp), leastTemperature)
@@ -77,45 +78,50 @@ func sample(l *list, c control, s engine.Sampling) {
 
 const seekTokens = 512
 
+type seekArgs struct {
+	position, first, count, _ int32
+	token                     [seekTokens]int32
+}
+
 // seek writes the position of the next pass and the tokens of its first rows.
 func seek(l *list, c control, pos int, tokens []int32) {
-	type args struct {
-		position, first, count, _ int32
-		token                     [seekTokens]int32
-	}
 	for at := 0; at == 0 || at < len(tokens); at += seekTokens {
-		a := args{position: int32(pos), first: int32(at)}
+		a := seekArgs{position: int32(pos), first: int32(at)}
 		a.count = int32(copy(a.token[:], tokens[at:]))
 		add(l, "seek", [3]int{1, 1, 1}, simd, a, c.header(), c.tokens())
 	}
 }
 
+type maskArgs struct{ rows, token int32 }
+
 // mask sets the tokens of rows 1..rows-1.
 func mask(l *list, c control, rows int, token int32) {
-	type args struct{ rows, token int32 }
-	add(l, "mask", [3]int{1, 1, 1}, simd, args{int32(rows), token}, c.tokens())
+	add(l, "mask", [3]int{1, 1, 1}, simd, maskArgs{int32(rows), token}, c.tokens())
 }
+
+type draftArgs struct{ rows, _ int32 }
 
 // draft makes the choices of the n first rows the tokens of the rows after them, and their chances an outcome.
 func draft(l *list, c control, n int) {
-	type args struct{ rows, _ int32 }
-	add(l, "draft", [3]int{1, 1, 1}, simd, args{rows: int32(n)}, c.header(), c.tokens(), c.choices(), c.chances(), c.toldChances())
+	add(l, "draft", [3]int{1, 1, 1}, simd, draftArgs{rows: int32(n)}, c.header(), c.tokens(), c.choices(), c.chances(), c.toldChances())
 }
 
 // chooseThreads is the size of the threadgroup that goes over a row of logits, if it can be so large.
 const chooseThreads = 1024
 
+type chooseArgs struct{ vocab, first, noteChances, keep int32 }
+
 // choose decides on one token for each row of logits, the first of which belongs to row first of the pass.
 func choose(l *list, c control, logits matrix, first int, noteChances, keep bool) {
-	type args struct{ vocab, first, noteChances, keep int32 }
-	a := args{vocab: int32(logits.cols), first: int32(first), noteChances: flag(noteChances), keep: flag(keep)}
+	a := chooseArgs{vocab: int32(logits.cols), first: int32(first), noteChances: flag(noteChances), keep: flag(keep)}
 	add(l, "choose", [3]int{logits.rows, 1, 1}, l.most("choose", chooseThreads), a, c.header(), logits.at, c.choices(), c.chances())
 }
 
+type acceptArgs struct{ rows, first, vocab, reject int32 }
+
 // accept ends a pass of the AR view; p and q are the kept probabilities, or none.
 func accept(l *list, c control, rows, first int, p, q matrix) {
-	type args struct{ rows, first, vocab, reject int32 }
-	a := args{rows: int32(rows), first: int32(first), vocab: int32(p.cols)}
+	a := acceptArgs{rows: int32(rows), first: int32(first), vocab: int32(p.cols)}
 	if p.at.buffer == nil {
 		p.at, q.at = c.header(), c.header()
 	} else {

@@ -6,7 +6,7 @@
 struct HeadsArgs {
 	int heads, kvHeads, dim;
 	int store; // keys and values to the cache; else only the rotated keys in place
-	int type;  // of the cache
+	int cache; // its type
 	int blocks; // of 32 positions of a KV head in the cache
 	float eps;
 	int pad;
@@ -50,6 +50,6 @@ kernel void heads(constant HeadsArgs &a [[buffer(0)]], device const Control *con
 		for (int d = lane; d < dim; d += 32) inPlace[d] = x[d];
 		return;
 	}
-	const long block = (long(head) * a.blocks + position / 32) * cacheBytes(a.type, dim);
-	putCache(a.type, (value ? values : keys) + block, dim, position % 32, !value, lane, x);
+	const long block = (long(head) * a.blocks + position / 32) * cacheBytes(a.cache, dim);
+	putCache(a.cache, (value ? values : keys) + block, dim, position % 32, !value, lane, x);
 }
