@@ -48,12 +48,9 @@ func (c control) read() *controlHeader {
 
 // outcome reads what accept and draft left.
 func (c control) outcome() (o engine.Outcome) {
-	h := c.read()
-	words := func(at binding) []float32 { return floatsOf(c.memory.bytes()[at.offset:]) }
-	for _, v := range words(c.toldTokens())[:h.toldTokens] {
-		o.Tokens = append(o.Tokens, int32(math.Float32bits(v)))
-	}
-	o.Chances = append(o.Chances, words(c.toldChances())[:h.toldChances]...)
+	h, bytes := c.read(), c.memory.bytes()
+	o.Tokens = append(o.Tokens, int32sOf(bytes[c.toldTokens().offset:])[:h.toldTokens]...)
+	o.Chances = append(o.Chances, floatsOf(bytes[c.toldChances().offset:])[:h.toldChances]...)
 	return o
 }
 

@@ -75,3 +75,8 @@ func bytesOf[T any](x []T) []byte {
 func floatsOf(b []byte) []float32 {
 	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/4)
 }
+
+// int32sOf views bytes, aligned to 4, as integers.
+func int32sOf(b []byte) []int32 {
+	return unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/4)
+}

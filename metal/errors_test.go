@@ -1,0 +1,97 @@
+//go:build emulator && linux
+
+package metal
+
+import (
+	"strings"
+	"testing"
+
+	"orthrus/engine"
+	"orthrus/gguf"
+)
+
+// passDevice is a device for whole passes: every dispatch runs once, when it is waited for.
+func passDevice(t testing.TB, seed uint64) device {
+	d := newEmulated(t, seed)
+	d.late = true
+	return d
+}
+
+// liar is a device whose products of 8x8 matrices, or all, are not what they should be.
+type liar struct {
+	device
+	about string
+}
+
+func (l liar) pipeline(kernel string) (pipeline, error) {
+	if strings.HasPrefix(kernel, l.about) {
+		kernel = strings.Replace(kernel, "q8_0", "q4_0", 1)
+	}
+	return l.device.pipeline(kernel)
+}
+
+// TestVerify finds products that differ.
+func TestVerify(t *testing.T) {
+	for _, typ := range types {
+		b := newBackend(newEmulated(t, 1))
+		if err := b.verify(typ); err != nil || !b.exact {
+			t.Errorf("%v: exact %v: %v", typ, b.exact, err)
+		}
+	}
+	b := newBackend(liar{newEmulated(t, 1), "multiplyTile_q8_0"})
+	if err := b.verify(gguf.Q8_0); err != nil || b.exact {
+		t.Errorf("inexact products of matrices: exact %v: %v", b.exact, err)
+	}
+	b = newBackend(liar{newEmulated(t, 1), "multiplyRow_q8_0"})
+	if err := b.verify(gguf.Q8_0); err == nil || strings.Contains(err.Error(), "\n") {
+		t.Errorf("inexact products of rows: %v", err)
+	}
+}
+
+// TestMemory opens contexts on devices of little memory, and of small buffers.
+func TestMemory(t *testing.T) {
+	m := demo(t, "q8_0")
+	for _, c := range []struct {
+		memory int64
+		want   []string
+	}{
+		{1 << 20, []string{"metal has 0.0 GB", "-b cpu"}},
+		{180 << 20, []string{"-c ", "--cache-type q8_0 would fit"}},
+	} {
+		e := newEmulated(t, 1)
+		e.props.memory = c.memory
+		_, err := engine.NewDecoder(place(t, m, e), engine.DecoderOptions{Context: 4096, Cache: gguf.F32})
+		if err == nil || strings.Contains(err.Error(), "\n") {
+			t.Fatalf("%d bytes of memory: %v", c.memory, err)
+		}
+		for _, part := range c.want {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("%d bytes of memory: %v, without %q", c.memory, err, part)
+			}
+		}
+	}
+	e := newEmulated(t, 1)
+	e.props.maxBuffer = 8 << 20
+	n := place(t, m, e)
+	newDecoder(t, n, engine.DecoderOptions{Context: 64, Cache: gguf.F16, Chunk: 32})
+	b := n.Backend.(*Backend)
+	if len(b.wrapped) < 3 {
+		t.Errorf("%d buffers for %d bytes of weights", len(b.wrapped), m.Bytes())
+	}
+	e.props.maxBuffer = 4096
+	if _, err := engine.NewDecoder(place(t, m, e), engine.DecoderOptions{Context: 64, Cache: gguf.F16}); err == nil {
+		t.Error("a tensor that is larger than a buffer")
+	}
+}
+
+// TestGeometry refuses what kernels cannot do, in one line.
+func TestGeometry(t *testing.T) {
+	b := newBackend(newEmulated(t, 1))
+	for _, g := range []engine.Geometry{
+		{Heads: 2, KVHeads: 2, HeadDim: 12}, {Heads: 2, KVHeads: 2, HeadDim: 264}, {Heads: 3, KVHeads: 2, HeadDim: 64},
+	} {
+		if _, err := b.open(g); err == nil {
+			t.Errorf("%+v is accepted", g)
+		}
+	}
+}
