@@ -10,13 +10,6 @@ import (
 	"orthrus/gguf"
 )
 
-// passDevice is a device for whole passes: every dispatch runs once, when it is waited for.
-func passDevice(t testing.TB, seed uint64) device {
-	d := newEmulated(t, seed)
-	d.late = true
-	return d
-}
-
 // liar is a device whose products of 8x8 matrices, or all, are not what they should be.
 type liar struct {
 	device
@@ -48,7 +41,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// TestMemory opens contexts on devices of little memory, and of small buffers.
+// TestMemory plans for devices of little memory, and places a model in small buffers.
 func TestMemory(t *testing.T) {
 	m := demo(t, "q8_0")
 	for _, c := range []struct {
@@ -56,11 +49,11 @@ func TestMemory(t *testing.T) {
 		want   []string
 	}{
 		{1 << 20, []string{"metal has 0.0 GB", "-b cpu"}},
-		{180 << 20, []string{"-c ", "--cache-type q8_0 would fit"}},
+		{90 << 20, []string{"-c ", "--cache-type q8_0 would fit"}},
 	} {
 		e := newEmulated(t, 1)
 		e.props.memory = c.memory
-		_, err := engine.NewDecoder(place(t, m, e), engine.DecoderOptions{Context: 4096, Cache: gguf.F32})
+		err := newBackend(e).Reserve(m, engine.DecoderOptions{Context: 4096, Cache: gguf.F32})
 		if err == nil || strings.Contains(err.Error(), "\n") {
 			t.Fatalf("%d bytes of memory: %v", c.memory, err)
 		}
