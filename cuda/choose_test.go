@@ -118,7 +118,7 @@ func TestChoose(t *testing.T) {
 		}
 		bytes, _ := controlBytes(rows)
 		control := control{room[byte](t, d, int(bytes)), at, rows}
-		for round := range 8 * len(kinds) {
+		for round := range 4 * len(kinds) {
 			if vocab > 10000 && round%2 > 0 {
 				continue
 			}
@@ -197,7 +197,7 @@ func TestReject(t *testing.T) {
 	}
 	control := control{room[byte](t, d, int(bytes)), at, rows}
 	lengths := map[int]bool{}
-	for range 40 {
+	for range 20 {
 		p := rowsOf(rnd, "normal", rows, vocab)
 		q := slices.Clone(p)
 		for i := range q {
