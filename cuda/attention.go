@@ -82,7 +82,7 @@ func heads(d device, s *state, layer int, q, k, v matrix, qNorm, kNorm pointer, 
 
 // splits is struct Splits of attention.cuh: how a row's keys are cut.
 type splits struct {
-	few, least, most, _ int32
+	few, least, most int32
 }
 
 // cut is part of what an answer depends on: another one gives other bits.
@@ -127,7 +127,8 @@ type attendArgs struct {
 	queryBytes               int64
 	headBytes, blockBytes    int64
 	firstRow, rows, passRows int32
-	heads, kvHeads, dim      int32
+	heads, kvHeads           int32
+	group, dim               int32
 	splits                   splits
 	ahead                    span
 }
@@ -141,6 +142,7 @@ type mergeArgs struct {
 	heads, dim               int32
 	block                    int32
 	splits                   splits
+	_                        int32
 	ahead                    span
 }
 
@@ -163,7 +165,8 @@ func attendBy(form func(queries int) attendForm, d device, s *state, layer int, 
 			keys: s.cache.keys(layer), values: s.cache.values(layer), out: out, parts: parts,
 			queryBytes: s.queryBytes(rows), headBytes: s.cache.headBytes(),
 			firstRow: int32(first), rows: int32(n), passRows: int32(rows),
-			heads: int32(s.Heads), kvHeads: int32(s.KVHeads), dim: int32(s.HeadDim), splits: s.splits, ahead: ahead,
+			heads: int32(s.Heads), kvHeads: int32(s.KVHeads), group: int32(s.group()), dim: int32(s.HeadDim),
+			splits: s.splits, ahead: ahead,
 		}
 		m := mergeArgs{
 			control: s.control.at, out: out, parts: parts, acts: q.args(), firstRow: int32(first), rows: int32(n), passRows: int32(rows),
@@ -223,14 +226,12 @@ func (s *state) attendForm(queries int) attendForm {
 	return attendForm{name + "_2", 128, 4}
 }
 
-const attendStages = 2
-
-// shared is the shared memory of a block: its queries and tiles of keys and values.
+// shared is the shared memory of a block: its queries and tiles of keys and values, two of each on tensor cores.
 func (f attendForm) shared(s *state) int {
 	if s.cache.t == cacheF32 {
 		return 4 * (f.queries*s.HeadDim + tileKeys*(2*s.HeadDim+1))
 	}
-	return 2*f.queries*s.HeadDim + attendStages*2*tileKeys*int(s.cache.rowBytes)
+	return 2*f.queries*s.HeadDim + 2*2*tileKeys*int(s.cache.rowBytes)
 }
 
 // blocks fills the GPU, and no more: a block goes from work to work. If it can, it stays with the same queries.

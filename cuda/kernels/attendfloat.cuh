@@ -10,17 +10,18 @@ constexpr int floatDims = maxDim / 32;          // values of a head in a lane
 extern "C" __global__ void __launch_bounds__(32 * floatWarps) attend_f32(AttendArgs a) {
 	releaseNext();
 	awaitBefore();
-	const int lane = laneId(), dim = a.dim, position = a.control->position, group = a.heads / a.kvHeads;
-	constexpr int perBlock = floatWarps * floatQueries;
+	const int lane = laneId(), dim = a.dim, position = a.control->position, group = a.group;
+	constexpr int queryBits = 4, perBlock = 1 << queryBits;
+	static_assert(perBlock == floatWarps * floatQueries);
 	float *queries = reinterpret_cast<float *>(sharedMemory()); // [perBlock][dim]
 	float *keys = queries + perBlock * dim;                     // [tileKeys][dim + 1]
 	float *values = keys + tileKeys * (dim + 1);                // [tileKeys][dim]
 	const float *own = queries + warpId() * floatQueries * dim;
 
 	Work w;
-	int item = find(a, cacheF32, perBlock, position, blockIdx.x, w);
+	int item = find(a, cacheF32, queryBits, position, blockIdx.x, w);
 	if (item < 0) prefetchSpan(a.ahead, blockIdx.x, gridDim.x);
-	for (; item >= 0; item = find(a, cacheF32, perBlock, position, item + gridDim.x, w)) {
+	for (; item >= 0; item = find(a, cacheF32, queryBits, position, item + gridDim.x, w)) {
 		__syncthreads();
 		const float *src = reinterpret_cast<const float *>(a.queries + w.kvHead * a.queryBytes) + int64(w.firstQuery) * dim;
 		for (int i = threadIdx.x; i < perBlock * dim; i += blockDim.x) queries[i] = src[i];

@@ -2,8 +2,6 @@
 #pragma once
 #include "attention.cuh"
 
-constexpr int attendStages = 2; // tiles in shared memory: one is computed with while the others come
-
 // Operands are the second operand of two products for one tile of columns, 8 terms in a lane: halves {0, 1}, {2, 3} of the
 // first product, then of the second.
 struct Operands {
@@ -175,7 +173,7 @@ template <int chunks, bool q8, int m> struct Rows {
 
 	// finish writes the parts.
 	__device__ void finish(const AttendArgs &a, const Work &w) {
-		int group = a.heads / a.kvHeads, t = laneId() % 4;
+		int t = laneId() % 4;
 #pragma unroll
 		for (int i = 0; i < m; i++)
 			for (int h = 0; h < 2; h++) {
@@ -183,8 +181,8 @@ template <int chunks, bool q8, int m> struct Rows {
 				total += shuffleXor(total, 1);
 				total += shuffleXor(total, 2);
 				if (seen[i][h] <= 0) continue;
-				int q = query(w, i, h);
-				int64 at = (int64(w.split) * a.rows + q / group) * a.heads + w.kvHead * group + q % group;
+				uint32 q = query(w, i, h), row = q / uint32(a.group);
+				int64 at = (int64(w.split) * a.rows + row) * a.heads + w.kvHead * a.group + (q - row * a.group);
 				if (t == 0) a.parts[at] = {peak[i][h], total};
 				float inverse = 1 / total;
 				for (int c = 0; c < chunks; c++) {
@@ -197,63 +195,63 @@ template <int chunks, bool q8, int m> struct Rows {
 	}
 };
 
-// attendTiles: a block has some queries in shared memory, 16m for each warp, and tiles of keys and values pass through it.
+// attendTiles: a block has some queries in shared memory, 16m for each warp, and tiles of keys and values pass through two
+// stages: one is computed with while the other is filled.
 template <int chunks, bool q8, int m> __device__ inline void attendTiles(const AttendArgs &a) {
 	releaseNext();
 	awaitBefore();
 	constexpr CacheType type = q8 ? cacheQ8 : cacheF16;
 	constexpr int dim = 32 * chunks, tileBytes = tileKeys / groupKeys * Group<chunks, q8>::bytes;
-	const int queriesPerBlock = blockDim.x / 2 * m, position = a.control->position;
-	uint8 *queries = sharedMemory(), *stages = queries + queriesPerBlock * dim * 2;
+	const int warps = blockDim.x / 32, queryBits = __ffs(16 * m * warps) - 1, position = a.control->position;
+	const int queryBytes = 2 * dim << queryBits;
+	uint8 *queries = sharedMemory(), *stages = queries + queryBytes;
 
-	Work next; // to be fetched, up to some tiles ahead
-	int fetching = find(a, type, queriesPerBlock, position, blockIdx.x, next), nextTile = 0;
-	if (fetching < 0) {
+	Work w;
+	int item = find(a, type, queryBits, position, blockIdx.x, w);
+	if (item < 0) {
 		prefetchSpan(a.ahead, blockIdx.x, gridDim.x); // a share of it
 		return;
 	}
-	Work w = next;
-	int computing = fetching, tile = 0;
-	auto fetch = [&](int n) {
-		if (fetching >= 0) {
-			uint8 *stage = stages + n % attendStages * (2 * tileBytes);
-			int64 from = int64(nextTile) * tileBytes;
-			for (int i = 16 * threadIdx.x; i < tileBytes; i += 16 * blockDim.x) {
-				copyAsync(stage + i, next.keys + from + i);
-				copyAsync(stage + tileBytes + i, next.values + from + i);
-			}
-			if (++nextTile == next.tiles) {
-				fetching = find(a, type, queriesPerBlock, position, fetching + gridDim.x, next);
-				nextTile = 0;
-			}
+	auto fetch = [&](const Work &w, int tile, int stage) {
+		const uint8 *keys = w.keys + int64(tile) * tileBytes, *values = w.values + int64(tile) * tileBytes;
+		uint8 *to = stages + stage * (2 * tileBytes);
+		for (int i = 16 * threadIdx.x; i < tileBytes; i += 16 * blockDim.x) {
+			copyAsync(to + i, keys + i);
+			copyAsync(to + tileBytes + i, values + i);
 		}
-		commitCopies();
 	};
-	for (int n = 0; n < attendStages - 1; n++) fetch(n);
+	fetch(w, 0, 0);
+	commitCopies();
 
 	Rows<chunks, q8, m> rows;
-	int kvHead = -1, firstQuery = -1;
-	for (int n = 0; computing >= 0; n++) {
-		if (tile == 0) {
-			rows.start(a, w, position);
-			if (w.kvHead != kvHead || w.firstQuery != firstQuery) {
-				__syncthreads(); // all have used those before
-				kvHead = w.kvHead, firstQuery = w.firstQuery;
-				const uint8 *src = a.queries + kvHead * a.queryBytes + int64(firstQuery) * dim * 2;
-				for (int i = 16 * threadIdx.x; i < queriesPerBlock * dim * 2; i += 16 * blockDim.x)
-					*reinterpret_cast<Bytes16 *>(queries + i) = *reinterpret_cast<const Bytes16 *>(src + i);
+	int stage = 0, kvHead = -1, firstQuery = -1;
+	for (;;) {
+		rows.start(a, w, position);
+		if (w.kvHead != kvHead || w.firstQuery != firstQuery) {
+			__syncthreads(); // all have used those before
+			kvHead = w.kvHead, firstQuery = w.firstQuery;
+			const uint8 *src = a.queries + kvHead * a.queryBytes + int64(firstQuery) * dim * 2;
+			for (int i = 16 * threadIdx.x; i < queryBytes; i += 16 * blockDim.x)
+				*reinterpret_cast<Bytes16 *>(queries + i) = *reinterpret_cast<const Bytes16 *>(src + i);
+		}
+		Work next;
+		for (int tile = 0; tile < w.tiles; tile++) {
+			waitCopies<0>();
+			__syncthreads(); // the tile is there, and all have used the one before
+			if (tile + 1 < w.tiles) {
+				fetch(w, tile + 1, stage ^ 1);
+			} else {
+				item = find(a, type, queryBits, position, item + gridDim.x, next);
+				if (item >= 0) fetch(next, 0, stage ^ 1);
 			}
+			commitCopies();
+			const uint8 *keys = stages + stage * (2 * tileBytes);
+			rows.attend(reinterpret_cast<const Bytes16 *>(queries) + warpId() * m * chunks * 64, keys, keys + tileBytes, tile);
+			stage ^= 1;
 		}
-		waitCopies<attendStages - 2>();
-		__syncthreads();
-		fetch(n + attendStages - 1);
-		const uint8 *stage = stages + n % attendStages * (2 * tileBytes);
-		rows.attend(reinterpret_cast<const Bytes16 *>(queries) + warpId() * m * chunks * 64, stage, stage + tileBytes, tile);
-		if (++tile == w.tiles) {
-			rows.finish(a, w);
-			computing = find(a, type, queriesPerBlock, position, computing + gridDim.x, w);
-			tile = 0;
-		}
+		rows.finish(a, w);
+		if (item < 0) return;
+		w = next;
 	}
 }
 

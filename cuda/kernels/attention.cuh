@@ -11,25 +11,27 @@
 #include "cache.cuh"
 #include "control.cuh"
 
-constexpr int tileKeys = 64;
+constexpr int tileBits = 6, tileKeys = 1 << tileBits;
 
-// Splits are how a row's keys are cut: sizes are powers of 2. A short cache is cut to keep a GPU busy, a long one so that
-// merging is cheap.
+// Splits are how a row's keys are cut: sizes are powers of 2, given as such. A short cache is cut to keep a GPU busy, a long
+// one so that merging is cheap.
 struct Splits {
 	int32 few;   // at least so many, if they have tileKeys or more each
 	int32 least; // keys of one, where there are more
 	int32 most;  // at most so many
-	int32 pad;
 
-	// keys is the size of the splits of a row that sees so many.
-	__device__ int keys(int seen) const {
-		int64 keys = tileKeys;
-		while (seen > last(keys)) keys *= 2;
-		return int(keys);
+	// bits tells the size of the splits of a row that sees so many keys.
+	__device__ int bits(int seen) const {
+		int bits = tileBits;
+		while (seen > last(bits)) bits++;
+		return bits;
 	}
 	// last is the largest number of keys that are cut to this size.
-	__device__ int64 last(int64 keys) const { return keys < least ? keys * few : keys * most; }
+	__device__ int64 last(int bits) const { return int64(1 << bits < least ? few : most) << bits; }
 };
+
+// pieces is how many pieces of 2^bits there are in n.
+__device__ inline int pieces(int n, int bits) { return (n + (1 << bits) - 1) >> bits; }
 
 struct Part {
 	float peak, sum; // of scores to base 2
@@ -47,7 +49,7 @@ struct AttendArgs {
 	int64 queryBytes;                     // of a kv head
 	int64 headBytes, blockBytes;          // of a head's keys
 	int32 firstRow, rows, passRows;
-	int32 heads, kvHeads, dim;
+	int32 heads, kvHeads, group, dim; // group: heads of a kv head
 	Splits splits;
 	Span ahead;
 };
@@ -68,39 +70,42 @@ __device__ inline int seen(const AttendArgs &a, const Work &w, int position, int
 	return !a.blockKeys ? position + a.firstRow + row + 1 : w.block ? a.passRows : position;
 }
 
-// find looks for the first work from number item on, in steps of the grid, and returns its number, or -1. A block's share
-// of the numbers then mostly has the same queries.
-__device__ inline int find(const AttendArgs &a, CacheType type, int queriesPerBlock, int position, int item, Work &w) {
-	const int group = a.heads / a.kvHeads;
+// find looks for the first work from number item on, in steps of the grid, and returns its number, or -1. A block, which takes
+// 2^queryBits queries, then mostly stays with the same. Numbers are unsigned where that makes for shorter divisions.
+__device__ inline int find(const AttendArgs &a, CacheType type, int queryBits, int position, int item, Work &w) {
+	const uint32 group = a.group;
 	for (;; item += gridDim.x) {
-		int index = item, keys, splits, groups, firstGroup;
+		uint32 index = item, count, groups;
+		int bits, firstGroup;
 		for (w.fromRow = 0;; w.fromRow = w.toRow) {
 			if (w.fromRow >= a.rows) return -1;
+			int splits;
 			if (a.blockKeys) {
-				keys = a.splits.keys(position);
+				bits = a.splits.bits(position);
 				w.toRow = a.rows;
-				splits = ceilDiv(position, keys) + ceilDiv(a.passRows, keys);
+				splits = pieces(position, bits) + pieces(a.passRows, bits);
 			} else {
 				int first = position + a.firstRow;
-				keys = a.splits.keys(first + w.fromRow + 1);
-				w.toRow = int(smaller(int64(a.rows), a.splits.last(keys) - first));
-				splits = ceilDiv(first + w.toRow, keys);
+				bits = a.splits.bits(first + w.fromRow + 1);
+				w.toRow = int(smaller(int64(a.rows), a.splits.last(bits) - first));
+				splits = pieces(first + w.toRow, bits);
 			}
-			firstGroup = w.fromRow * group / queriesPerBlock;
-			groups = ceilDiv(w.toRow * group, queriesPerBlock) - firstGroup;
-			if (index < splits * groups * a.kvHeads) break;
-			index -= splits * groups * a.kvHeads;
+			firstGroup = w.fromRow * group >> queryBits;
+			groups = pieces(w.toRow * group, queryBits) - firstGroup;
+			count = splits * groups * a.kvHeads;
+			if (index < count) break;
+			index -= count;
 		}
-		w.kvHead = index % a.kvHeads;
-		index /= a.kvHeads;
-		w.firstQuery = (firstGroup + index % groups) * queriesPerBlock;
+		w.kvHead = index % uint32(a.kvHeads);
+		index /= uint32(a.kvHeads);
 		w.split = index / groups;
-		int cached = ceilDiv(position, keys);
+		w.firstQuery = (firstGroup + index % groups) << queryBits;
+		int cached = pieces(position, bits);
 		w.block = a.blockKeys && w.split >= cached;
-		w.from = (w.block ? w.split - cached : w.split) * keys;
-		int lastRow = smaller((w.firstQuery + queriesPerBlock - 1) / group, w.toRow - 1);
-		w.to = smaller(w.from + keys, seen(a, w, position, lastRow));
-		w.tiles = ceilDiv(w.to - w.from, tileKeys);
+		w.from = (w.block ? w.split - cached : w.split) << bits;
+		int lastRow = smaller(int((uint32(w.firstQuery) + (1 << queryBits) - 1) / group), w.toRow - 1);
+		w.to = smaller(w.from + (1 << bits), seen(a, w, position, lastRow));
+		w.tiles = pieces(w.to - w.from, tileBits);
 		if (w.tiles <= 0) continue;
 		int64 at = int64(w.from) * rowBytes(type, a.dim) + w.kvHead * (w.block ? a.blockBytes : a.headBytes);
 		w.keys = (w.block ? a.blockKeys : a.keys) + at;
@@ -120,6 +125,7 @@ struct MergeArgs {
 	int32 heads, dim;
 	int32 block;
 	Splits splits;
+	int32 pad;
 	Span ahead;
 };
 
@@ -160,7 +166,7 @@ template <class T> __device__ inline void mergeParts(const MergeArgs &a) {
 	awaitBefore();
 	int at = actGroup * group + 8 * lane;
 	int position = a.control->position, cached = a.block ? position : position + a.firstRow + row + 1;
-	int keys = a.splits.keys(cached), splits = ceilDiv(cached, keys) + (a.block ? ceilDiv(a.passRows, keys) : 0);
+	int bits = a.splits.bits(cached), splits = pieces(cached, bits) + (a.block ? pieces(a.passRows, bits) : 0);
 
 	Sum s = {-infinity()};
 	if (at < width) {
