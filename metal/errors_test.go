@@ -52,7 +52,7 @@ func TestSmallBuffers(t *testing.T) {
 	if len(b.wrapped) < 3 {
 		t.Errorf("%d buffers for %d bytes of weights", len(b.wrapped), m.Bytes())
 	}
-	e.props.maxBuffer = 4096
+	e.props.maxBuffer = 1 << 20
 	if _, err := engine.NewDecoder(place(t, m, e), engine.DecoderOptions{Context: 64, Cache: gguf.F16}); err == nil {
 		t.Error("a tensor that is larger than a buffer")
 	}
