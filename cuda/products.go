@@ -138,7 +138,7 @@ func fewProducts(d device, a acts, add bool, list []product, s fewShape) error {
 	kernel := fmt.Sprintf("products%dx%d", values, s.tiles*actRows)
 	grid := min(total, s.blocks*d.properties().multiprocessors)
 	const tileBytes = 16 * 8 * 4
-	return launch(d, kernel, [3]int{grid, 1, 1}, 32*s.warps, s.warps*s.passes*s.tiles*tileBytes, &args)
+	return launch(d, kernel, [3]int{grid, 1, 1}, 32*s.warps, s.passes*s.tiles*tileBytes, &args)
 }
 
 // manyProducts multiplies by more than fewRows rows (kernels/prompt.cuh).

@@ -285,11 +285,10 @@ template <class Step, int tiles> __device__ inline void fewRows(const ProductsAr
 	const int warps = blockDim.x / 32, warp = warpId(), follower = warp + 1 < warps ? warp + 1 : 0;
 	const int steps = ceilDiv(a.acts.k, Step::values), span = a.acts.groups * Step::perUnit, total = a.list[a.count - 1].end;
 	const int chains = a.passes * (tiles / together);
-	// The chains lie in shared memory as [warp that continues them][link][tile][lane]. Only what comes to be the same by a
-	// shuffle is not computed again and again between two barriers, where every cycle counts.
+	// The chains lie in shared memory as [tile of all passes][lane], and who has a link's turn may touch its chains. Only what
+	// comes to be the same by a shuffle is not computed again and again between two barriers, where every cycle counts.
 	constexpr int tileBytes = 32 * sizeof(Bytes16);
 	const uint32 chain = shuffle(sharedAddress(sharedMemory()), 0) + 16 * laneId();
-	const uint32 in = chain + warp * chains * together * tileBytes, out = chain + follower * chains * together * tileBytes;
 	const int stride = a.acts.groups * actRecord;
 	// Of a single tile, the columns that are no rows take the last row's values: fewer bytes.
 	const int lane = tiles > 1 ? laneId() : 4 * smaller(laneId() / 4, a.acts.rows - 1) + laneId() % 4;
@@ -323,17 +322,16 @@ template <class Step, int tiles> __device__ inline void fewRows(const ProductsAr
 				for (int m = 0; m < together; m++) links[m] = terms.link(n + m);
 				Bytes16 v[together] = {}; // tiles begin with zeros
 				float acc[together][4];
-				uint32 from = in + link * together * tileBytes, to = out + link * together * tileBytes;
-				uint32 here = link * warps + warp, there = link * warps + follower;
-				hold(from), hold(to), hold(there);
+				uint32 at = chain + (pass * tiles + n) * tileBytes, here = link * warps + warp, there = link * warps + follower;
+				hold(at), hold(there);
 
 				barrierWait(here, 64);
-				for (int m = 0; m < together; m++) loadShared(v[m], from + m * tileBytes, item.step > 0);
+				for (int m = 0; m < together; m++) loadShared(v[m], at + m * tileBytes, item.step > 0);
 				for (int m = 0; m < together; m++) {
 					for (int i = 0; i < 4; i++) acc[m][i] = floatOf(v[m].w[i]);
 					links[m].add(acc[m]);
 					for (int i = 0; i < 4; i++) v[m].w[i] = bitsOf(acc[m][i]);
-					storeShared(to + m * tileBytes, v[m]);
+					storeShared(at + m * tileBytes, v[m]);
 				}
 				if (!last) barrierArrive(there, 64);
 				if (ends)

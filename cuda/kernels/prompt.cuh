@@ -2,7 +2,8 @@
 //
 // Instructions are the limit here. Per product mma.m16n8k32, which keeps an H100's tensor core busy for 6 cycles, a scheduler
 // starts about 13 for q4_k (4 multiply by scales, 5 are the chain and the mins) and 14 for q8_0 (12 are the chain). So what
-// matters is that none waits: operands come through shared memory, three chunks of 64 values ahead, and 16 warps take turns.
+// matters is that none waits: operands come through shared memory, 128 values ahead, and 16 warps take turns. They meet only that
+// often, because right behind a barrier all load and none computes.
 #pragma once
 #include "matmul.cuh"
 
@@ -11,21 +12,21 @@
 constexpr int warpRows = 2, warpColumns = 4, across = 4, blockColumns = across * warpColumns;
 constexpr int mostRows = 4 * warpRows; // tiles of rows in a block
 
-// Shared memory is a ring of chunks, and twice what belongs to all chunks of 256 values: heads, and what is behind the chunks of
-// activations.
-constexpr int ring = 4;
+// Shared memory is twice what a phase takes, two chunks, and twice what belongs to a group of 256 values: heads, and what is
+// behind the chunks of activations.
 template <class T> struct Shared {
 	static constexpr int head = T::unit - 4 * T::chunk, behind = T::form == form256 ? 512 : 256;
-	static constexpr int chunkBytes = blockColumns * 512 + mostRows * T::chunk;
+	static constexpr int phaseBytes = 2 * (blockColumns * 512 + mostRows * T::chunk);
 	static constexpr int groupBytes = blockColumns * behind + mostRows * head;
-	static constexpr int bytes = ring * chunkBytes + 2 * groupBytes;
+	static constexpr int bytes = 2 * (phaseBytes + groupBytes);
 	static_assert(bytes <= 80 << 10, "products.go asks for so much");
 
 	uint8 *at;
 
-	__device__ uint8 *column(int c, int n) const { return at + c * chunkBytes + n * 512; }
-	__device__ uint8 *row(int c, int m) const { return at + c * chunkBytes + blockColumns * 512 + m * T::chunk; }
-	__device__ uint8 *behindOf(int group, int n) const { return at + ring * chunkBytes + group % 2 * groupBytes + n * behind; }
+	// c is the first of two chunks, 0 or 2.
+	__device__ uint8 *column(int c, int n) const { return at + c / 2 * phaseBytes + n * 1024; }
+	__device__ uint8 *row(int c, int m) const { return at + c / 2 * phaseBytes + blockColumns * 1024 + m * 2 * T::chunk; }
+	__device__ uint8 *behindOf(int group, int n) const { return at + 2 * phaseBytes + group % 2 * groupBytes + n * behind; }
 	__device__ uint8 *headOf(int group, int m) const { return behindOf(group, blockColumns) + m * head; }
 };
 
@@ -70,20 +71,20 @@ template <class T> struct Copies {
 		return a.acts.at + int64(smaller(s.column + n, s.lastColumn)) * a.acts.groups * actRecord;
 	}
 	__device__ void copyColumn(const uint8 *record, int n, int group, int c) const {
-		copyPiece<512>(shared.column(c, n), record + 512 * c);
+		copyPiece<1024>(shared.column(c, n), record + 512 * c);
 		if (c == 0) copyPiece<Shared<T>::behind>(shared.behindOf(group, n), record + 2048);
 	}
-	// start starts to copy chunk c of a group, and with the first what belongs to all.
+	// start starts to copy chunks c and c + 1 of a group, and with the first what belongs to all.
 	__device__ void start(int group, int c) {
 		if (const int m = warpId(); m < rows) {
-			copyPiece<T::chunk>(shared.row(c, m), row + T::chunk * c);
+			copyPiece<2 * T::chunk>(shared.row(c, m), row + T::chunk * c);
 			if (c == 0) copyPiece<Shared<T>::head>(shared.headOf(group, m), row + 4 * T::chunk);
 		}
 		copyColumn(column, warpId(), group, c);
 #pragma unroll 1
 		for (int n = warpId() + blockDim.x / 32; n < blockColumns; n += blockDim.x / 32)
 			copyColumn(record(n) + int64(group) * actRecord, n, group, c);
-		if (c == 3) row += T::unit, column += actRecord;
+		if (c == 2) row += T::unit, column += actRecord;
 	}
 };
 
@@ -101,14 +102,14 @@ template <class T> struct Sums32 {
 		Bytes16 b[warpColumns];
 		Bytes8 act[warpColumns][2]; // A of columns 2t, 2t+1 in both blocks of the chunk
 		for (int n = 0; n < warpColumns; n++) {
-			b[n] = bytesAt(shared.column(c, n0 + n) + 16 * laneId());
+			b[n] = bytesAt(shared.column(c & 2, n0 + n) + 512 * (c % 2) + 16 * laneId());
 			const uint8 *scales = shared.behindOf(group, n0 + n) + 16 * (actRows * (c / 2) + 2 * t) + 8 * (c % 2);
 			for (int i = 0; i < 2; i++) act[n][i] = *reinterpret_cast<const Bytes8 *>(scales + 16 * i);
 		}
 #pragma unroll
 		for (int m = 0; m < warpRows; m++) {
 			Chunk32 chunk;
-			T::template loadChunk<false>(chunk, shared.row(c, m0 + m), laneId());
+			T::template loadChunk<false>(chunk, shared.row(c & 2, m0 + m) + T::chunk * (c % 2), laneId());
 			uint32 d[2];
 			for (int i = 0; i < 2; i++) d[i] = wordAt(shared.headOf(group, m0 + m) + 8 * (tileRows * (c / 2) + g + 8 * i) + 4 * (c % 2));
 #pragma unroll
@@ -141,11 +142,11 @@ template <class T> struct Sums256 {
 	__device__ void add(const Shared<T> &shared, int group, int c, int m0, int n0) {
 		const int g = laneId() / 4;
 		Bytes16 b[warpColumns];
-		for (int n = 0; n < warpColumns; n++) b[n] = bytesAt(shared.column(c, n0 + n) + 16 * laneId());
+		for (int n = 0; n < warpColumns; n++) b[n] = bytesAt(shared.column(c & 2, n0 + n) + 512 * (c % 2) + 16 * laneId());
 #pragma unroll
 		for (int m = 0; m < warpRows; m++) {
 			Chunk256 chunk;
-			T::template loadChunk<false>(chunk, shared.row(c, m0 + m), laneId());
+			T::template loadChunk<false>(chunk, shared.row(c & 2, m0 + m) + T::chunk * (c % 2), laneId());
 			uint32 scales[2]; // four, a byte each
 			for (int i = 0; i < 2; i++) scales[i] = wordAt(shared.headOf(group, m0 + m) + 16 * (g + 8 * i) + (isQ6_K ? 4 * c : 4 + c / 2 * 4));
 			if constexpr (!isQ6_K)
@@ -206,21 +207,20 @@ template <class T> struct Sums256 {
 template <class T, class Sums> __device__ inline void manyRows(WarpSums &to, const ProductsArgs &a, const Source &source, int m0, int n0) {
 	const Shared<T> shared{sharedMemory()};
 	Copies<T> copies(shared, a, source);
-	for (int c = 0; c < ring - 1; c++) {
-		copies.start(0, c);
-		commitCopies();
-	}
+	copies.start(0, 0);
+	commitCopies();
 	Sums sums;
 #pragma unroll 1
 	for (int group = 0; group < a.acts.groups; group++) {
 #pragma unroll
-		for (int c = 0; c < 4; c++) {
-			waitCopies<ring - 2>();
-			__syncthreads(); // the chunk is there for all, and none is still at the one that will be overwritten
-			const int next = c + ring - 1; // chunks from the group's first
-			if (group + next / 4 < a.acts.groups) copies.start(group + next / 4, next % 4);
+		for (int c = 0; c < 4; c += 2) {
+			waitCopies<0>();
+			__syncthreads(); // the phase's chunks are there for all, and all are done with those before
+			const int next = group + c / 2;
+			if (next < a.acts.groups) copies.start(next, 2 - c);
 			commitCopies();
 			sums.add(shared, group, c, m0, n0);
+			sums.add(shared, group, c + 1, m0, n0);
 		}
 		sums.finishGroup(shared, group, m0, n0);
 	}
