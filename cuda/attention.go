@@ -86,7 +86,7 @@ type splits struct {
 }
 
 // cut is part of what an answer depends on: another one gives other bits.
-var cut = splits{few: 8, least: 256, most: 64}
+var cut = splits{few: 16, least: 256, most: 64}
 
 // last is the largest number of positions that are cut to splits of this size.
 func (s splits) last(keys int) int {

@@ -157,7 +157,7 @@ func TestChoose(t *testing.T) {
 			m := matrix{put(t, d, logits), rows, vocab}
 			for _, err := range []error{
 				seek(d, control, pos, make([]int32, rows)), sample(d, control, s), choose(d, control, m, 0, true, keep),
-				draft(d, control, rows-1), accept(d, control, rows, 0, matrix{}, matrix{}),
+				draft(d, control, rows-1), accept(d, control, rows, 0, matrix{}, matrix{}), d.wait(),
 			} {
 				if err != nil {
 					t.Fatalf("%s, %d, %+v: %v", kind, vocab, s, err)
@@ -215,7 +215,7 @@ func TestReject(t *testing.T) {
 		pm, qm := matrix{put(t, d, p), rows, vocab}, matrix{put(t, d, q), rows, vocab}
 		for _, err := range []error{
 			seek(d, control, pos, nil), sample(d, control, s), choose(d, control, qm, 0, true, true), draft(d, control, rows-1),
-			choose(d, control, pm, 0, false, true), accept(d, control, rows, 0, pm, qm),
+			choose(d, control, pm, 0, false, true), accept(d, control, rows, 0, pm, qm), d.wait(),
 		} {
 			if err != nil {
 				t.Fatal(err)

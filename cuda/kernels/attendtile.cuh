@@ -106,8 +106,8 @@ template <int chunks, bool q8, int m> struct Rows {
 			for (int g = 0; g < 2; g++) {
 				Operands k[4];
 				Group<chunks, q8>{keys + g * Group<chunks, q8>::bytes}.operands(c, true, k);
-				for (int j = 0; j < 4; j++)
-					for (int half = 0; half < 2; half++)
+				for (int half = 0; half < 2; half++) // a product waits for the one before it with the same sums
+					for (int j = 0; j < 4; j++)
 						for (int i = 0; i < m; i++) mmaF16(s[i][4 * g + j], q[i][half].w, k[j].b[2 * half], k[j].b[2 * half + 1]);
 			}
 		}
@@ -123,8 +123,8 @@ template <int chunks, bool q8, int m> struct Rows {
 			for (int g = 0; g < 2; g++) {
 				Operands v[4];
 				Group<chunks, q8>{values + g * Group<chunks, q8>::bytes}.operands(c, false, v);
-				for (int j = 0; j < 4; j++)
-					for (int half = 0; half < 2; half++)
+				for (int half = 0; half < 2; half++)
+					for (int j = 0; j < 4; j++)
 						for (int i = 0; i < m; i++) mmaF16(out[i][4 * c + j], p[i][2 * g + half], v[j].b[2 * half], v[j].b[2 * half + 1]);
 			}
 	}
