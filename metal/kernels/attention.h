@@ -6,8 +6,8 @@
 #include "cache.h"
 #include "control.h"
 
-constant int tileKeys = 256;
-constant int tileQueries = 8; // that a simdgroup computes a tile for
+constant constexpr int tileKeys = 256;
+constant constexpr int tileQueries = 8; // that a simdgroup computes a tile for
 
 struct AttendArgs {
 	int rows, heads, kvHeads, dim;

@@ -41,7 +41,7 @@ inline uint word(device const uchar *p) {
 
 inline float halfAt(device const uchar *p) { return float(*(device const half *)p); }
 
-constant uint nibbles = 0x0f0f0f0f;
+constant constexpr uint nibbles = 0x0f0f0f0f;
 
 struct Q8_0 {
 	enum { values = 32, bytes = 34 };
