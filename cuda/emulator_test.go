@@ -13,12 +13,13 @@ import (
 	"orthrus/internal/emulator"
 )
 
-// emulated is a device of the emulator: what is queued on it is run at once.
+// emulated is a device of the emulator. What is queued on it runs when it has to: when something waits for it.
 type emulated struct {
 	machine     *emulator.Machine
 	total, used int64
 	sizes       map[pointer]int64
 	seed        uint64
+	queue       []emulatedLaunch
 	recording   *emulatedGraph
 	err         error // of a kernel; every later call tells it, as a GPU does
 }
@@ -74,6 +75,7 @@ func (e *emulated) alloc(bytes int64) (pointer, error) {
 }
 
 func (e *emulated) free(p pointer) {
+	e.wait()
 	if err := e.machine.Release(uintptr(p)); err != nil {
 		panic(err)
 	}
@@ -90,6 +92,7 @@ func (e *emulated) pin(bytes int) (host []byte, p pointer, err error) {
 }
 
 func (e *emulated) unpin(p pointer) {
+	e.wait()
 	if err := e.machine.Release(uintptr(p)); err != nil {
 		panic(err)
 	}
@@ -99,14 +102,14 @@ func (e *emulated) upload(dst pointer, src []byte) error {
 	if e.recording != nil {
 		return errors.New("emulator: upload inside of record")
 	}
-	return errors.Join(e.err, e.machine.Upload(uintptr(dst), src))
+	return errors.Join(e.wait(), e.machine.Upload(uintptr(dst), src))
 }
 
 func (e *emulated) download(dst []byte, src pointer) error {
 	if e.recording != nil {
 		return errors.New("emulator: download inside of record")
 	}
-	return errors.Join(e.err, e.machine.Download(dst, uintptr(src)))
+	return errors.Join(e.wait(), e.machine.Download(dst, uintptr(src)))
 }
 
 func (e *emulated) launch(kernel string, grid [3]int, block, shared int, args unsafe.Pointer, size uintptr) error {
@@ -116,16 +119,20 @@ func (e *emulated) launch(kernel string, grid [3]int, block, shared int, args un
 	one := emulatedLaunch{kernel, grid, block, shared, append([]byte(nil), unsafe.Slice((*byte)(args), size)...)}
 	if e.recording != nil {
 		*e.recording = append(*e.recording, one)
-		return nil
+	} else {
+		e.queue = append(e.queue, one)
 	}
-	return e.launchNow(one)
+	return nil
 }
 
-func (e *emulated) launchNow(l emulatedLaunch) error {
-	if e.err == nil {
-		e.seed++
-		e.err = e.machine.Launch(l.kernel, l.grid, [3]int{l.block, 1, 1}, l.shared, unsafe.Pointer(&l.args[0]), uintptr(len(l.args)), e.seed)
+func (e *emulated) wait() error {
+	for _, l := range e.queue {
+		if e.err == nil {
+			e.seed++
+			e.err = e.machine.Launch(l.kernel, l.grid, [3]int{l.block, 1, 1}, l.shared, unsafe.Pointer(&l.args[0]), uintptr(len(l.args)), e.seed)
+		}
 	}
+	e.queue = e.queue[:0]
 	return e.err
 }
 
@@ -149,15 +156,9 @@ func (e *emulated) record(build func() error) (graph, error) {
 }
 
 func (e *emulated) run(g graph) error {
-	for _, l := range *g.(*emulatedGraph) {
-		if err := e.launchNow(l); err != nil {
-			return err
-		}
-	}
+	e.queue = append(e.queue, *g.(*emulatedGraph)...)
 	return nil
 }
-
-func (e *emulated) wait() error { return e.err }
 
 func (e *emulated) fork() (device, error) { return e, nil }
 

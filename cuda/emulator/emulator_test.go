@@ -256,10 +256,12 @@ func TestErrors(t *testing.T) {
 		22: "which thread",
 		23: "kernels.cu:",
 		24: "kernels.cu:",
+		26: "writes byte 0 of an allocation of 400 bytes before it has awaited the launch before",
+		27: "no thread awaits the launch before",
 	} {
 		for seed := range uint64(3) {
 			_, err := misuse(t, kind, seed)
-			if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "misuse, block ") {
+			if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "misuse") {
 				t.Errorf("misuse %d: %v, want %q", kind, err, want)
 			}
 		}
@@ -283,6 +285,7 @@ func TestResults(t *testing.T) {
 				}
 				return 0
 			}},
+			{25, func(int) uint32 { return word(0) }},
 			{21, func(i int) uint32 { return uint32(max(i-64, 0)) }},
 		} {
 			got, err := misuse(t, test.kind, seed)

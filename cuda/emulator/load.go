@@ -71,7 +71,7 @@ func table(path, text string) ([]byte, error) {
 			fmt.Fprintf(&out, "\t{%q, __builtin_offsetof(%s, %s), sizeof(static_cast<%s *>(nullptr)->%s)},\n", f, args, f, args, f)
 		}
 		out.WriteString("};\n")
-		fmt.Fprintf(&list, "\t{%q, [](const void *a) { %s(*static_cast<const %s *>(a)); }, sizeof(%s), %s, fields_of_%s, %d},\n",
+		fmt.Fprintf(&list, "\t{%q, [](const void *a) { %s(*static_cast<const %s *>(a)); }, sizeof(%s), %s, fields_of_%s, %d, true},\n",
 			name, name, args, args, bound, name, len(fields))
 	}
 	fmt.Fprintf(&out, "const emulator::Kernel emulator::kernels[] = {\n%s\t{}\n};\nconst size_t emulator::kernel_count = %d;\n", list.Bytes(), len(found))

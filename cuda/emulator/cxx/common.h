@@ -30,7 +30,7 @@ inline float log2Fast(float x) { return log2f(x); }
 template <class T> inline T loadOnce(const T *p) { return *p; }
 inline void prefetch(const void *) {}
 inline void releaseNext() {}
-inline void awaitBefore() {}
+inline void awaitBefore() { emulator::await_before(); }
 
 inline uint32 sharedAddress(const void *p) { return uint32(static_cast<const uint8 *>(p) - sharedMemory()); }
 inline void loadShared(Bytes16 &v, uint32 at, bool load) {

@@ -8,6 +8,7 @@ struct ScaleArgs {
 	float factor;
 };
 extern "C" __global__ void scale(ScaleArgs a) {
+	awaitBefore();
 	int i = blockIdx.x * blockDim.x + threadIdx.x;
 	if (i < a.n) a.y[i] = a.x[i] * a.factor;
 }
@@ -20,6 +21,7 @@ struct ProductArgs {
 };
 enum { s8k32, u8k32, s8k16, f16k16 };
 extern "C" __global__ void product(ProductArgs p) {
+	awaitBefore();
 	const int lane = laneId();
 	const int words = p.kind == s8k16 ? 2 : 4;
 	uint32 a[4] = {}, b[2] = {};
@@ -51,6 +53,10 @@ extern "C" __global__ void __launch_bounds__(128) misuse(MisuseArgs a) {
 	uint32 *shared = reinterpret_cast<uint32 *>(sharedMemory());
 	const int i = threadIdx.x;
 	uint32 v = 0;
+	if (a.kind == 25) v = a.x[0]; // nobody has written it, so it may be read
+	if (a.kind == 26) a.x[0] = 0;
+	if (a.kind == 27) return;
+	awaitBefore();
 	switch (a.kind) {
 	case 0: // nothing wrong
 		shared[i] = i;

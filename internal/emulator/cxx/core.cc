@@ -127,6 +127,13 @@ static void wait(Thread &t, const char *what, uint32_t detail) {
 	t.worker->go_on(&t.stack);
 }
 
+void await_before() {
+	Thread &t = self();
+	t.early = false;
+	if (!t.worker->launch->awaited)
+		t.worker->launch->awaited = true;
+}
+
 void yield() {
 	Thread &t = self();
 	Worker &w = *t.worker;
@@ -268,6 +275,7 @@ void Worker::run_block(Dim index) {
 		t.lane = i % warp_lanes;
 		t.worker = this;
 		t.waits = nullptr;
+		t.early = launch->kernel->early;
 		t.serial = ++serial;
 		t.stack = fresh_stack(base + i);
 		warps[i / warp_lanes].exists |= 1u << t.lane;

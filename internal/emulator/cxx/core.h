@@ -33,6 +33,7 @@ struct Thread {
 	const char *waits;     // for what, while it waits; "" when it has ended
 	uint32_t detail;       // mask or count of what it waits for
 	uint64_t serial;       // no other run of a thread has it
+	bool early;            // the launch before may not have ended for it yet
 };
 
 // What all threads of a block share.
@@ -74,6 +75,10 @@ void collective(const char *what, uint32_t mask, void *operands, void (*run)(voi
 // barrier number id opens when `count` threads have come, of whole warps. Those that do not wait go on at once.
 void barrier(unsigned id, unsigned count, bool wait);
 
+// await_before waits for the end of the launches before. Until then a thread of an early kernel may read nothing that a kernel
+// has ever written, and write nothing.
+void await_before();
+
 // yield lets another thread of the block run: to be called wherever a thread looks whether another is done.
 void yield();
 
@@ -107,6 +112,7 @@ struct Kernel {
 	unsigned limit;         // threads a block may have; 0: max_threads
 	const Field *fields;    // of the parameter, by ascending offset; nested ones by their path
 	size_t count;
+	bool early;             // its threads begin before the launch before has ended: they have to await that
 };
 extern const Kernel kernels[];
 extern const size_t kernel_count;

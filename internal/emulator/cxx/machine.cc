@@ -144,7 +144,7 @@ EXPORT void emulator_launch(size_t kernel, const unsigned *grid, const unsigned 
 	*error = 0;
 	const Kernel &k = kernels[kernel];
 	alignas(16) char copy[max_args];
-	Launch l{&k, copy, {}, seed, 0, {0}, {0}, {false}, ""};
+	Launch l{&k, copy, {}, seed, 0, {0}, {0}, {false}, {false}, ""};
 	l.shape.grid = {grid[0], grid[1], grid[2]};
 	l.shape.size = {size[0], size[1], size[2]};
 	l.shape.shared_bytes = shared;
@@ -181,6 +181,8 @@ EXPORT void emulator_launch(size_t kernel, const unsigned *grid, const unsigned 
 	}
 	current = nullptr;
 	std::string after = l.failed ? l.error : check_allocations();
+	if (after.empty() && k.early && !l.awaited)
+		after = "no thread awaits the launch before, so that those behind may run before that has ended";
 	if (!after.empty())
 		tell(error, error_bytes, l.failed ? after : std::string(k.name) + ": " + after);
 }

@@ -49,6 +49,7 @@ struct Launch {
 	uint64_t blocks;
 	std::atomic<uint64_t> next, done;
 	std::atomic<bool> failed;
+	std::atomic<bool> awaited; // by a thread at least, so that this launch ends after that before
 	std::string error; // the first
 
 	void report(Worker &w, const Thread *t, const char *text);
@@ -71,7 +72,7 @@ struct Worker {
 	const void *code; // of the last access to memory, or null
 	struct {
 		uintptr_t from, to;
-	} recent[recents];       // allocations, by bits of an address
+	} recent[2][recents];    // allocations that were read and written, by bits of an address
 	std::vector<Word> words; // of static and dynamic shared memory
 	void *home; // the worker's own stack
 	char *shared;  // max_shared bytes, of which a launch can use the last
@@ -101,8 +102,8 @@ char *allocate(size_t bytes);
 bool release(char *p);
 bool valid(const void *p, size_t bytes);
 
-// allocation gives the bounds of the one that p is in, or null.
-bool allocation(uintptr_t p, uintptr_t *from, uintptr_t *to);
+// allocation gives the bounds of the one that p is in, and whether a kernel has written to it. It is false if there is none.
+bool allocation(uintptr_t p, uintptr_t *from, uintptr_t *to, std::atomic<bool> **written);
 
 // The addresses of this library.
 extern uintptr_t library_from, library_to;

@@ -40,6 +40,7 @@ struct Allocation {
 	size_t bytes;
 	char *base;
 	size_t mapped;
+	std::atomic<bool> *written; // by a kernel
 };
 constexpr size_t allocation_alignment = 16;
 constexpr unsigned char canary = 0xA7;
@@ -91,12 +92,13 @@ bool is_shared(const void *p) {
 	return inside(at, 1, w.block.shared, w.block.shared_bytes) || inside(at, 1, w.statics, w.statics_bytes);
 }
 
-bool allocation(uintptr_t p, uintptr_t *from, uintptr_t *to) {
+bool allocation(uintptr_t p, uintptr_t *from, uintptr_t *to, std::atomic<bool> **written) {
 	auto a = allocation(p);
 	if (!a || p - a->first >= a->second.bytes)
 		return false;
 	*from = a->first;
 	*to = a->first + a->second.bytes;
+	*written = a->second.written;
 	return true;
 }
 
@@ -230,10 +232,11 @@ void Worker::poison() {
 }
 
 char *allocate(size_t bytes) {
-	Allocation a = {bytes, nullptr, 0};
+	Allocation a = {bytes, nullptr, 0, nullptr};
 	char *p = guarded(bytes, allocation_alignment, &a.base, &a.mapped);
 	if (p) {
 		memset(p + bytes, canary, slack(bytes));
+		a.written = new std::atomic<bool>(false);
 		allocations[reinterpret_cast<uintptr_t>(p)] = a;
 	}
 	return p;
@@ -244,6 +247,7 @@ bool release(char *p) {
 	if (i == allocations.end())
 		return false;
 	munmap(i->second.base, i->second.mapped);
+	delete i->second.written;
 	allocations.erase(i);
 	return true;
 }

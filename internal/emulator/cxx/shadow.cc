@@ -69,14 +69,22 @@ static void slow_access(Worker &w, const Thread &t, const void *p, size_t bytes,
 		size_t offset = at - reinterpret_cast<uintptr_t>(from);
 		return offset < size && bytes <= size - offset;
 	};
+	uintptr_t from, to;
+	std::atomic<bool> *written;
 	if (in(w.block.shared, w.block.shared_bytes)) {
 		size_t offset = static_cast<const char *>(p) - static_cast<char *>(w.block.shared);
 		shared_access(w, t, round_up(w.statics_bytes, 4) + offset, bytes, kind, "dynamic", offset);
 	} else if (in(w.statics, w.statics_bytes)) {
 		size_t offset = static_cast<const char *>(p) - w.statics;
 		shared_access(w, t, offset, bytes, kind, "static", offset);
-	} else if (uintptr_t from, to; allocation(at, &from, &to) && bytes <= to - at) {
-		w.recent[at >> recent_shift & (recents - 1)] = {from, to};
+	} else if (allocation(at, &from, &to, &written) && bytes <= to - at) {
+		if (t.early && (kind != reads || *written))
+			fail("%s byte %zu of an allocation of %zu bytes before it has awaited the launch before", kind == reads ? "reads" : "writes", size_t(at - from), size_t(to - from));
+		if (t.early)
+			return;
+		if (kind != reads)
+			*written = true;
+		w.recent[kind != reads][at >> recent_shift & (recents - 1)] = {from, to};
 	} else if (!in(w.launch->args, w.launch->kernel->args)) {
 		fail("%s", describe_fault(w, at, true, kind != reads).c_str());
 	}
@@ -89,8 +97,8 @@ inline void fast_access(const void *p, size_t bytes, size_t alignment, Access ki
 		return;
 	const Thread &t = self();
 	Worker &w = *t.worker;
-	auto &r = w.recent[at >> recent_shift & (recents - 1)];
-	if (at >= r.from && at + bytes <= r.to && !(at & (alignment - 1)))
+	auto &r = w.recent[kind != reads][at >> recent_shift & (recents - 1)];
+	if (at >= r.from && at + bytes <= r.to && !(at & (alignment - 1)) && !t.early)
 		return;
 	slow_access(w, t, p, bytes, alignment, kind, code);
 }
