@@ -13,8 +13,8 @@ enum Form : int32 {
 //
 //	0      int8, [chunk of 64 values][r][64]
 //	2048   form32: scale, float [half of 128 values][r][32 values]
-//	2048   form256: [r][t < 4][16 bytes]: 4 bytes of the sums of every 32 values (of all eight sum & 127, then sum >> 7), 4 of
-//	       nothing, the scales of rows 2t and 2t+1
+//	2048   form256: [r][t < 4][16 bytes]: sums of every 16 values as halves, 2t, 2t+1, 8+2t and 9+2t (they are integers below
+//	       2048, so exact), and the scales of rows 2t and 2t+1
 //
 // The words of a chunk, 4 values each, are transposed as a 4x4 matrix: word 4i + t stands at 4t + i. So lane 4r + t finds at
 // 16 * lane what it holds of matrix b in two products mma.m16n8k32, or in four m16n8k16, and in form256 all else behind them.
@@ -68,12 +68,9 @@ __device__ inline void storeActs(const Acts &a, int row, int group, const float 
 		return;
 	}
 	sum += shuffleXor(sum, 1);
-	sum += shuffleXor(sum, 2);
-	if (lane % 4 == 0) {
-		const int j = lane / 4; // of 32 values
-		uint8 *sums = record + actSums + 64 * r + j / 4 * 16 + j % 4;
-		sums[0] = sum & 127;
-		sums[32] = uint8(sum >> 7);
+	if (lane % 2 == 0) {
+		const int i = lane / 2; // of 16 values
+		reinterpret_cast<half *>(record + actSums + 64 * r + i / 2 % 4 * 16)[i / 8 * 2 + i % 2] = halfOf(float(sum));
 	}
 	if (lane < actRows) reinterpret_cast<float *>(record + actSums + 64 * lane + r / 2 * 16)[2 + r % 2] = scale;
 }

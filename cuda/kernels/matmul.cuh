@@ -162,9 +162,11 @@ struct Step256 {
 	}
 
 	template <int tiles> struct Terms {
-		float dots[tiles][4], mins[tiles][4]; // sum(scale*S), sum(min*B)
-		float d[2], dmin[2];                  // D, Dmin of rows g, g+8; in q6_k Dmin is 0, which adds nothing
-		float act[tiles][2];                  // A of columns 2t, 2t+1
+		float dots[tiles][4];   // sum(scale*S)
+		uint32 mins[4];         // as matrix a; in q6_k they and Dmin are 0, which adds nothing
+		uint32 sums[tiles][2];  // B of 16 values, as matrix b
+		float d[2], dmin[2];    // D, Dmin of rows g, g+8
+		float act[tiles][2];    // A of columns 2t, 2t+1
 
 		struct Link {
 			float scale[4], dots[4], min[4], mins[4];
@@ -174,10 +176,11 @@ struct Step256 {
 			}
 		};
 		__device__ Link link(int n) const {
-			Link l;
+			Link l = {};
+			mmaF16(l.mins, mins, sums[n][0], sums[n][1]); // integers below 2^24: exact
 			for (int i = 0; i < 4; i++) {
 				l.scale[i] = d[i / 2] * act[n][i % 2], l.dots[i] = dots[n][i];
-				l.min[i] = -(dmin[i / 2] * act[n][i % 2]), l.mins[i] = mins[n][i];
+				l.min[i] = -(dmin[i / 2] * act[n][i % 2]);
 				hold(l.scale[i]), hold(l.dots[i]), hold(l.min[i]), hold(l.mins[i]);
 			}
 			return l;
@@ -227,20 +230,16 @@ struct Step256 {
 	}
 	template <int tiles>
 	__device__ void multiply(Terms<tiles> &terms, int format, const Columns<tiles> &columns, int lane, int) const {
-		const int t = laneId() % 4;
 		int32 dots[tiles][4] = {};
-		uint32 sums[tiles];
 		for (int n = 0; n < tiles; n++) {
 			const Bytes16 v = columns.chunk(n, 4, lane);
-			sums[n] = v.w[0];
-			for (int i = 0; i < 2; i++) terms.act[n][i] = floatOf(v.w[2 + i]);
+			for (int i = 0; i < 2; i++) terms.sums[n][i] = v.w[i], terms.act[n][i] = floatOf(v.w[2 + i]);
 		}
 		if (format == typeQ6_K) {
 			dotsQ6_K(dots, columns, lane);
 			unshift<Q6_K::lowShift, Q6_K::highShift>(terms.dots, dots);
 			for (int i = 0; i < 2; i++) terms.d[i] = floatOfHalf(half(head.d >> 16 * i)), terms.dmin[i] = 0;
-			for (int n = 0; n < tiles; n++)
-				for (int i = 0; i < 4; i++) terms.mins[n][i] = 0;
+			for (int i = 0; i < 4; i++) terms.mins[i] = 0;
 		} else {
 			if (format == typeQ4_K) {
 				dotsAs<Q4_K>(dots, columns, lane);
@@ -253,16 +252,7 @@ struct Step256 {
 				terms.d[i] = floatOfHalf(half(head.row[i].w[0]));
 				terms.dmin[i] = floatOfHalf(half(head.row[i].w[0] >> 16));
 			}
-			// The mins are one more matrix, multiplied by the sums of 32 activations in two parts: lanes t = 0, 1 have the
-			// low 7 bits of the eight, t = 2, 3 the rest.
-			const uint32 row0 = minsOf(head.row[0], t % 2), row8 = minsOf(head.row[1], t % 2);
-			for (int n = 0; n < tiles; n++) {
-				int32 s[4] = {};
-				mmaS8(s, t < 2 ? 0 : row0, t < 2 ? 0 : row8, sums[n]);
-				for (int i = 0; i < 4; i++) s[i] *= 128;
-				mmaS8(s, t < 2 ? row0 : 0, t < 2 ? row8 : 0, sums[n]);
-				for (int i = 0; i < 4; i++) terms.mins[n][i] = float(s[i]);
-			}
+			minFragment(terms.mins, head.row);
 		}
 	}
 };

@@ -168,23 +168,25 @@ template <class T> struct Sums256 {
 		}
 	}
 	__device__ void finishGroup(const Shared<T> &shared, int group, int m0, int n0) {
-		const int g = laneId() / 4, t = laneId() % 4;
+		const int g = laneId() / 4;
 		Bytes16 behind[warpColumns];
 		for (int n = 0; n < warpColumns; n++) behind[n] = bytesAt(shared.behindOf(group, n0 + n) + 16 * laneId());
 #pragma unroll
 		for (int m = 0; m < warpRows; m++) {
 			const uint8 *head = shared.headOf(group, m0 + m);
 			float d[2], dmin[2];
-			uint32 mins[2];
+			uint32 mins[4];
 			if constexpr (isQ6_K) {
 				const uint32 both = wordAt(head + 16 * tileRows + 4 * g);
 				for (int i = 0; i < 2; i++) d[i] = floatOfHalf(half(both >> 16 * i));
-			} else
+			} else {
+				Bytes16 rows[2];
 				for (int i = 0; i < 2; i++) {
-					const Bytes16 row = bytesAt(head + 16 * (g + 8 * i));
-					d[i] = floatOfHalf(half(row.w[0])), dmin[i] = floatOfHalf(half(row.w[0] >> 16));
-					mins[i] = minsOf(row, t % 2);
+					rows[i] = bytesAt(head + 16 * (g + 8 * i));
+					d[i] = floatOfHalf(half(rows[i].w[0])), dmin[i] = floatOfHalf(half(rows[i].w[0] >> 16));
 				}
+				minFragment(mins, rows);
+			}
 #pragma unroll
 			for (int n = 0; n < warpColumns; n++) {
 				float (&to)[4] = acc[m][n];
@@ -193,11 +195,9 @@ template <class T> struct Sums256 {
 					to[i] = fmaf(d[i / 2] * floatOf(behind[n].w[2 + i % 2]), float(v), to[i]);
 				}
 				if constexpr (!isQ6_K) {
-					int32 v[4] = {}; // as in matmul.cuh
-					mmaS8(v, t < 2 ? 0 : mins[0], t < 2 ? 0 : mins[1], behind[n].w[0]);
-					for (int i = 0; i < 4; i++) v[i] *= 128;
-					mmaS8(v, t < 2 ? mins[0] : 0, t < 2 ? mins[1] : 0, behind[n].w[0]);
-					for (int i = 0; i < 4; i++) to[i] = fmaf(-(dmin[i / 2] * floatOf(behind[n].w[2 + i % 2])), float(v[i]), to[i]);
+					float v[4] = {};
+					mmaF16(v, mins, behind[n].w[0], behind[n].w[1]); // as in matmul.cuh
+					for (int i = 0; i < 4; i++) to[i] = fmaf(-(dmin[i / 2] * floatOf(behind[n].w[2 + i % 2])), v[i], to[i]);
 				}
 			}
 		}

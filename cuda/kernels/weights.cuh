@@ -151,3 +151,18 @@ __device__ inline uint32 minsOf(const Bytes16 &row, int part) {
 	const uint32 high = part ? row.w[2] : row.w[1], low = row.w[3] >> 4 * part;
 	return (low & 0x0f0f0f0f) | (high >> 2 & 0x30303030);
 }
+
+// minFragment makes the mins of two q4_k or q5_k rows, g and g+8, matrix a of a product mma.m16n8k16 of halves: lane 4g + t has
+// mins t and 4 + t, each twice along k, for the two sums of 16 activations that belong to it.
+__device__ inline void minFragment(uint32 (&a)[4], const Bytes16 (&rows)[2]) {
+	const uint32 twice = 0x4040 + laneId() % 4 * 0x0101; // permutes byte t to both halves
+	for (int i = 0; i < 2; i++) {
+		const uint32 low = permute(rows[i].w[3], 0, twice);
+		const uint32 high[2] = {permute(rows[i].w[1], 0, twice), permute(rows[i].w[2], 0, twice)};
+		for (int j = 0; j < 2; j++) {
+			// 0x6400 is the half 1024, whose last bit weighs 1.
+			const uint32 mins = (low >> 4 * j & 0x000f000f) | (high[j] >> 2 & 0x00300030) | 0x64006400;
+			a[2 * j + i] = addHalves(mins, 0xe400e400);
+		}
+	}
+}
