@@ -14,7 +14,7 @@ import (
 
 var types = []gguf.Type{gguf.Q8_0, gguf.Q4_0, gguf.Q4_K, gguf.Q5_K, gguf.Q6_K, gguf.F32, gguf.F16, gguf.BF16}
 
-// TestProducts holds all kernels of products against quant.MatMul, bit by bit, and that against float64.
+// TestProducts holds all kernels of products against quant.MatMul, bit by bit, and against float64.
 func TestProducts(t *testing.T) {
 	for _, typ := range types {
 		t.Run(typ.String(), func(t *testing.T) {
@@ -63,11 +63,47 @@ func testProduct(t *testing.T, typ gguf.Type, rows, cols, n int, add, exact bool
 	}
 	want := slices.Clone(before)
 	quant.MatMul(want, rows, typ, data, cols, 0, rows, &a, add)
+	values, rounded := make([]float32, rows*cols), roundedActs(typ, x)
+	quant.Dequantize(typ, values, data)
 	for i := range want {
 		if math.Float32bits(got[i]) != math.Float32bits(want[i]) {
 			t.Fatalf("%s: row %d, output %d: %g, want %g", name, i/rows, i%rows, got[i], want[i])
 		}
+		var exact, size float64
+		if add {
+			exact = float64(before[i])
+			size = math.Abs(exact)
+		}
+		for k, v := range values[i%rows*cols:][:cols] {
+			p := float64(v) * rounded[i/rows*cols+k]
+			exact += p
+			size += math.Abs(p)
+		}
+		if !(math.Abs(float64(got[i])-exact) <= 1e-6*size+1e-44) {
+			t.Fatalf("%s: row %d, output %d: %g, in float64 %g", name, i/rows, i%rows, got[i], exact)
+		}
 	}
+}
+
+// roundedActs are activations as the products of a type take them, in blocks of int8 with a scale.
+func roundedActs(t gguf.Type, x []float32) []float64 {
+	out := make([]float64, len(x))
+	elems, _ := t.Block()
+	for i := 0; i < len(x); i += elems {
+		var peak float32
+		for _, v := range x[i:][:elems] {
+			peak = max(peak, float32(math.Abs(float64(v))))
+		}
+		for j, v := range x[i:][:elems] {
+			switch inverse := 127 / peak; {
+			case elems == 1:
+				out[i+j] = float64(v)
+			case peak > 0 && inverse <= math.MaxFloat32:
+				out[i+j] = math.RoundToEven(float64(v*inverse)) * float64(peak) / 127
+			}
+		}
+	}
+	return out
 }
 
 func TestEmbed(t *testing.T) {

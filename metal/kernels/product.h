@@ -175,14 +175,15 @@ kernel void multiplyTile256(constant ProductArgs &a [[buffer(0)]], device const 
 
 	float2 acc[R][C] = {};
 	for (int b = 0; b < blocks; b++) {
+		T block[R];
+		UNROLL for (int r = 0; r < R; r++) block[r] = T(at[r] + b * T::bytes);
 		int2 dots[R][C] = {};
 		for (ushort sub = 0; sub < 8; sub++) {
 			Operand weights[R];
 			float scale[R][2];
 			UNROLL for (int r = 0; r < R; r++) {
-				const T block(at[r] + b * T::bytes);
-				weights[r] = operandOf(block.load(sub, p.pair));
-				scale[r][0] = block.scale(sub, 0), scale[r][1] = block.scale(sub, 1);
+				weights[r] = operandOf(block[r].load(sub, p.pair));
+				scale[r][0] = block[r].scale(sub, 0), scale[r][1] = block[r].scale(sub, 1);
 			}
 			UNROLL for (int c = 0; c < C; c++) {
 				if (c >= tiles) break;
@@ -204,12 +205,11 @@ kernel void multiplyTile256(constant ProductArgs &a [[buffer(0)]], device const 
 			simdgroup_float8x8 sum;
 			if (T::hasMins) simdgroup_load(sum, sums + record * 64, 8, ulong2(0), true);
 			UNROLL for (int r = 0; r < R; r++) {
-				const T block(at[r] + b * T::bytes);
-				acc[r][c] = fma(block.d * scale, float2(dots[r][c]), acc[r][c]);
+				acc[r][c] = fma(block[r].d * scale, float2(dots[r][c]), acc[r][c]);
 				if (T::hasMins) {
-					simdgroup_float8x8 m = zeros(), least = matrixOf<float>(block.least(2 * p.pair), block.least(2 * p.pair + 1));
+					simdgroup_float8x8 m = zeros(), least = matrixOf<float>(block[r].least(2 * p.pair), block[r].least(2 * p.pair + 1));
 					simdgroup_multiply_accumulate(m, least, sum, m);
-					acc[r][c] = fma(-(block.dmin * scale), elements(m), acc[r][c]);
+					acc[r][c] = fma(-(block[r].dmin * scale), elements(m), acc[r][c]);
 				}
 			}
 		}

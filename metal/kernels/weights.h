@@ -75,6 +75,7 @@ template <bool fifth> struct Affine {
 	float d, dmin;
 	uint2 scales, mins;
 
+	Affine() {}
 	Affine(device const uchar *b) : block(b), d(halfAt(b)), dmin(halfAt(b + 2)) {
 		device const uint *p = (device const uint *)(b + 4);
 		const uint s = p[0], m = p[1], rest = p[2];
@@ -111,6 +112,7 @@ struct Q6_K {
 	device const uchar *block;
 	float d, dmin;
 
+	Q6_K() {}
 	Q6_K(device const uchar *b) : block(b), d(halfAt(b + 208)), dmin(0) {}
 	Part load(ushort sub, ushort pair) const {
 		device const uchar *low = block + sub / 4 * 64 + sub % 2 * 32 + 4 * pair, *high = block + 128 + sub / 4 * 32 + 4 * pair;
