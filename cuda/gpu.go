@@ -211,9 +211,13 @@ func (g *gpu) launch(name string, grid [3]int, block, shared int, args unsafe.Po
 	return nil
 }
 
-// kernel finds a kernel and allows it its shared memory.
+// kernel finds a kernel and allows it its shared memory. One that needs little leaves the rest to the L1 cache, which then
+// keeps the activations of products.
 func (s *sharedGPU) kernel(name string, shared int) (*kernel, error) {
-	const maxDynamicShared, always = 8, 48 << 10
+	const (
+		maxDynamicShared, carveout = 8, 9
+		always, little             = 48 << 10, 4 << 10
+	)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := s.kernels[name]
@@ -222,6 +226,11 @@ func (s *sharedGPU) kernel(name string, shared int) (*kernel, error) {
 		text := append([]byte(name), 0)
 		if err := s.call("cuModuleGetFunction", uintptr(unsafe.Pointer(&k.address)), s.module, uintptr(unsafe.Pointer(&text[0]))); err != nil {
 			return nil, fmt.Errorf("kernel %s: %w", name, err)
+		}
+		if shared <= little {
+			if err := s.call("cuFuncSetAttribute", k.address, carveout, 0); err != nil {
+				return nil, fmt.Errorf("kernel %s: %w", name, err)
+			}
 		}
 		s.kernels[name] = k
 	}
