@@ -216,7 +216,7 @@ func (g *gpu) launch(name string, grid [3]int, block, shared int, args unsafe.Po
 func (s *sharedGPU) kernel(name string, shared int) (*kernel, error) {
 	const (
 		maxDynamicShared, carveout = 8, 9
-		always, little             = 48 << 10, 4 << 10
+		always, little             = 48 << 10, 8 << 10
 	)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -4,6 +4,7 @@ package cuda
 
 import (
 	"cmp"
+	gocontext "context"
 	"fmt"
 	"maps"
 	"slices"
@@ -109,7 +110,8 @@ func TestProfile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func(d device, early int32) { b.device, g.early = d, early }(b.device, g.early)
-	fmt.Printf("%-24s %10s %10s %10s %10s\n", "ms behind 512", "n=1", "n=8", "n=32", "step 32")
+	fmt.Printf("edges of a graph that are programmatic: %s\n", programmaticEdges(t, g))
+	fmt.Printf("%-24s %10s %10s %10s %10s %10s\n", "ms behind 512", "n=1", "n=8", "n=32", "step 32", "one by one")
 	for _, early := range []int32{0, g.early} {
 		for _, ahead := range []int64{0, 4, 8, 16, 32} { // MiB
 			g.early, b.device = early, limited{g, 4 * ahead << 20}
@@ -118,7 +120,8 @@ func TestProfile(t *testing.T) {
 			for _, rows := range []int{1, 8, 32} {
 				fmt.Printf(" %10.3f", median(t, func() (time.Duration, error) { return d.TimePass(engine.AR, depth, rows) }))
 			}
-			fmt.Printf(" %10.3f\n", median(t, func() (time.Duration, error) { return d.TimeStep(depth, 32) }))
+			fmt.Printf(" %10.3f", median(t, func() (time.Duration, error) { return d.TimeStep(depth, 32) }))
+			fmt.Printf(" %10.3f\n", median(t, func() (time.Duration, error) { return oneByOne(d, depth) }))
 		}
 	}
 	fmt.Println()
@@ -141,6 +144,64 @@ func TestProfile(t *testing.T) {
 		_, err := d.TimePrompt(0, 1024)
 		return err
 	})
+}
+
+// oneByOne is the time of a token of a few, with no other pass between.
+func oneByOne(d *engine.Decoder, depth int) (time.Duration, error) {
+	const tokens = 16
+	if err := d.Blank(depth); err != nil {
+		return 0, err
+	}
+	o := engine.GenerateOptions{Mode: engine.ARMode, MaxTokens: tokens + 1, IgnoreEOG: true}
+	stats, err := d.Generate(gocontext.Background(), make([]int32, depth+1), o, func(int32) bool { return true })
+	return stats.DecodeTime / tokens, err
+}
+
+// programmaticEdges counts the edges of a graph of some kernels, and those over which a kernel may begin early.
+func programmaticEdges(t *testing.T, g *gpu) string {
+	t.Helper()
+	sums, err := g.alloc(1 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.free(sums)
+	const relaxed, programmatic = 2, 1
+	if err := g.call("cuStreamBeginCapture_v2", g.stream, relaxed); err != nil {
+		t.Fatal(err)
+	}
+	for range 4 {
+		if err := launch[multiplyArgs](g, "multiply", [3]int{1, 1, 1}, 32, 0, &multiplyArgs{sums, 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var captured uintptr
+	if err := g.call("cuStreamEndCapture", g.stream, uintptr(unsafe.Pointer(&captured))); err != nil {
+		t.Fatal(err)
+	}
+	defer g.call("cuGraphDestroy", captured)
+	const edges = "cuGraphGetEdges_v2" // which older drivers lack
+	library, err := openLibrary()
+	if err == nil {
+		g.driver[edges], err = symbol(library, edges)
+	}
+	if err != nil {
+		return err.Error()
+	}
+	var from, to [8]uintptr
+	var data [8][8]byte // CUgraphEdgeData: its third byte is the type
+	count := len(data)
+	err = g.call(edges, captured, uintptr(unsafe.Pointer(&from)), uintptr(unsafe.Pointer(&to)),
+		uintptr(unsafe.Pointer(&data)), uintptr(unsafe.Pointer(&count)))
+	if err != nil {
+		return err.Error()
+	}
+	early := 0
+	for _, edge := range data[:count] {
+		if edge[2] == programmatic {
+			early++
+		}
+	}
+	return fmt.Sprintf("%d of %d", early, count)
 }
 
 // limited is a GPU that tells of another L2 cache, a quarter of which is used to fetch weights ahead.

@@ -61,7 +61,7 @@ func (r *benchResult) speeds() table {
 		t.column("limit t/s", "share")
 	}
 	add := func(test, speed string, limit ...string) {
-		row := append([]string{r.Model, r.Type, bytesText(r.Size), countText(r.Parameters), r.Backend, fmt.Sprint(r.Threads), test, speed}, limit...)
+		row := append([]string{r.Model, r.Type, bytesText(r.Size), countText(r.Parameters), r.Backend, r.threads(), test, speed}, limit...)
 		t.row(row...)
 	}
 	for _, test := range r.Tests {
@@ -87,6 +87,14 @@ func (r *benchResult) speeds() table {
 		add(fmt.Sprintf("assumed %g tokens/step", r.Assumed), fmt.Sprintf("%.2f", r.Estimate))
 	}
 	return t
+}
+
+// threads are those of the CPU, if it computes.
+func (r *benchResult) threads() string {
+	if r.Threads == 0 {
+		return "-"
+	}
+	return fmt.Sprint(r.Threads)
 }
 
 // costs is the table of single passes.
@@ -150,7 +158,7 @@ func (r *benchResult) csv(out io.Writer) error {
 	}
 	line := func(test string, figures ...any) {
 		row := []string{
-			r.Machine, r.Cache, read, multiply, r.Model, r.Type, fmt.Sprint(r.Size), fmt.Sprint(r.Parameters), r.Backend, fmt.Sprint(r.Threads), test,
+			r.Machine, r.Cache, read, multiply, r.Model, r.Type, fmt.Sprint(r.Size), fmt.Sprint(r.Parameters), r.Backend, r.threads(), test,
 		}
 		for _, f := range figures {
 			row = append(row, fmt.Sprint(f))
