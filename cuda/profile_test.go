@@ -114,6 +114,10 @@ func TestProfile(t *testing.T) {
 	fmt.Printf("%-24s %10s %10s %10s %10s %10s\n", "ms behind 512", "n=1", "n=8", "n=32", "step 32", "one by one")
 	for _, early := range []int32{0, g.early} {
 		for _, ahead := range []int64{0, 4, 8, 16, 32} { // MiB
+			before, _, err := g.memory()
+			if err != nil {
+				t.Fatal(err)
+			}
 			g.early, b.device = early, limited{g, 4 * ahead << 20}
 			d := newDecoder(t, n, engine.DecoderOptions{Context: 2048, Cache: gguf.F16})
 			fmt.Printf("%-24s", fmt.Sprintf("early %d, ahead %d MiB", early, ahead))
@@ -121,7 +125,13 @@ func TestProfile(t *testing.T) {
 				fmt.Printf(" %10.3f", median(t, func() (time.Duration, error) { return d.TimePass(engine.AR, depth, rows) }))
 			}
 			fmt.Printf(" %10.3f", median(t, func() (time.Duration, error) { return d.TimeStep(depth, 32) }))
-			fmt.Printf(" %10.3f\n", median(t, func() (time.Duration, error) { return oneByOne(d, depth) }))
+			fmt.Printf(" %10.3f", median(t, func() (time.Duration, error) { return oneByOne(d, depth) }))
+			after, _, err := g.memory()
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := d.Memory()
+			fmt.Printf("   %d MB beyond the plan\n", (before-after-m.Cache-m.Activations)>>20)
 		}
 	}
 	fmt.Println()
