@@ -32,31 +32,32 @@ type tiling struct {
 	matrix8 bool   // uses products of 8x8 matrices
 }
 
-// oneRow serves one row of activations, or several one by one.
-var oneRow = tiling{kernel: "multiplyRow_%v", rows: 8, inputs: 1}
-
-// tiles serve up to so many rows of activations, and the last one any number, reading a weight once for all.
+// tilings serve up to so many rows of activations, and the last one any number, reading a weight once for all of them. The
+// first ones also serve any number where products of 8x8 matrices are not exact (selftest.go).
 //
 // This is the place for the tensor operations of Metal 4 (family 10, the M5 and later): matmul2d of int8 with int32
 // accumulators gives the integers of a block, and the chain over blocks stays as it is. It would be one more tiling.
-var tiles = []tiling{
+var tilings = []tiling{
+	{"multiplyRow_%v_1", 8, 1, false},
+	{"multiplyRow_%v_2", 8, 2, false},
 	{"multiplyTile_%v_1_1", 8, 8, true},
 	{"multiplyTile_%v_1_2", 8, 16, true},
 	{"multiplyTile_%v_1_4", 8, 32, true},
 	{"multiplyTile_%v_2_4", 16, 32, true},
 }
 
-// tilingFor chooses by the rows of activations. Without exact 8x8 products (selftest.go) rows go one by one.
+// tilingFor chooses by the rows of activations.
 func tilingFor(rows int, exact bool) tiling {
-	if rows == 1 || !exact {
-		return oneRow
-	}
-	for _, m := range tiles {
-		if rows <= m.inputs {
-			return m
+	best := tilings[0]
+	for _, t := range tilings {
+		if exact || !t.matrix8 {
+			best = t
+		}
+		if rows <= best.inputs {
+			break
 		}
 	}
-	return tiles[len(tiles)-1]
+	return best
 }
 
 // multiply adds a product by a tiling.

@@ -11,7 +11,7 @@ import (
 
 // verify computes some products of a type on the device, of sums as large as they can be and of random ones, and holds them
 // against quant.MatMul. What the kernels take for granted and Apple does not document is so put to the test: how 8x8 matrices
-// lie in registers, and that their products are exact. Where they are not, rows go one by one. Where even these differ, the
+// lie in registers, and that their products are exact. Where they are not, rows go two by two. Where even these differ, the
 // device is of no use.
 func (b *Backend) verify(t gguf.Type) error {
 	const rows, cols = 21, 512
@@ -35,7 +35,7 @@ func (b *Backend) verify(t gguf.Type) error {
 	}
 	w := make([]byte, rows*size)
 	quant.Quantize(t, w, fill(rows))
-	for _, inputs := range []int{1, 8, 9, 17, 33} {
+	for _, inputs := range []int{1, 2, 8, 9, 17, 33} {
 		x := fill(inputs)
 		var a quant.Act
 		a.Reset(t, inputs, cols)
@@ -51,7 +51,7 @@ func (b *Backend) verify(t gguf.Type) error {
 		if slices.Equal(got, want) {
 			continue
 		}
-		if inputs == 1 || formOf(t) == floats {
+		if inputs <= 2 || formOf(t) == floats {
 			return fmt.Errorf("%s multiplies %v otherwise than it must: use -b cpu", b.device.properties().name, t)
 		}
 		b.exact = false

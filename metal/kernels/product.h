@@ -29,57 +29,65 @@ inline float dot(Part w, device const half2 *x, int from) {
 	return s;
 }
 
-// In multiplyRow a simdgroup multiplies 8 weight rows and one row of activations, lanes of a row sharing every block.
-template <typename T>
+// In multiplyRow a simdgroup multiplies 8 weight rows and N rows of activations, lanes of a row sharing every block.
+template <typename T, int N>
 kernel void multiplyRow32(constant ProductArgs &a [[buffer(0)]], device const uchar *w [[buffer(1)]], device const half *q [[buffer(2)]],
                           device const float *scales [[buffer(3)]], device float *dst [[buffer(5)]],
                           uint3 group [[threadgroup_position_in_grid]], uint3 size [[threads_per_threadgroup]],
                           ushort simd [[simdgroup_index_in_threadgroup]], ushort lane [[thread_index_in_simdgroup]]) {
 	const Place p = placeOf(lane);
-	const int row = 8 * (group.x * size.x / 32 + simd) + p.row, input = group.y, blocks = a.cols / T::values;
+	const int row = 8 * (group.x * size.x / 32 + simd) + p.row, blocks = a.cols / T::values;
+	const int input = N * group.y, tile = input / 8, first = input % 8; // the N rows lie in one tile
 	device const uchar *at = w + long(min(row, a.rows - 1)) * blocks * T::bytes;
-	device const half2 *x = (device const half2 *)(q + long(input / 8) * blocks * 256 + input % 8 * 32) + p.pair;
-	device const float *scale = scales + input / 8 * blocks * 8 + input % 8;
-	float acc = 0;
-	for (int b = 0; b < blocks; b++) {
+	device const half2 *x = (device const half2 *)(q + long(tile) * blocks * 256 + 32 * first) + p.pair;
+	device const float *scale = scales + tile * blocks * 8 + first;
+	float acc[N] = {};
+	for (int b = 0; b < blocks; b++, x += 128, scale += 8) {
 		const T block(at + b * T::bytes);
 		const Part v = block.load(p.pair);
-		const float s = rowSum(dot(v, x + b * 128, 0) + dot(v, x + b * 128, 2));
-		const float d = block.d * scale[8 * b];
-		acc = fma(d, s, acc);
+		UNROLL for (int i = 0; i < N; i++) {
+			const float s = rowSum(dot(v, x + 16 * i, 0) + dot(v, x + 16 * i, 2)), d = block.d * scale[i];
+			acc[i] = fma(d, s, acc[i]);
+		}
 	}
-	if (p.pair == 0) store(a, dst, row, input, acc);
+	if (p.pair > 0) return;
+	UNROLL for (int i = 0; i < N; i++) store(a, dst, row, input + i, acc[i]);
 }
 
-template <typename T>
+template <typename T, int N>
 kernel void multiplyRow256(constant ProductArgs &a [[buffer(0)]], device const uchar *w [[buffer(1)]], device const half *q [[buffer(2)]],
                            device const float *scales [[buffer(3)]], device const float *sums [[buffer(4)]], device float *dst [[buffer(5)]],
                            uint3 group [[threadgroup_position_in_grid]], uint3 size [[threads_per_threadgroup]],
                            ushort simd [[simdgroup_index_in_threadgroup]], ushort lane [[thread_index_in_simdgroup]]) {
 	const Place p = placeOf(lane);
-	const int row = 8 * (group.x * size.x / 32 + simd) + p.row, input = group.y, blocks = a.cols / T::values;
+	const int row = 8 * (group.x * size.x / 32 + simd) + p.row, blocks = a.cols / T::values;
+	const int input = N * group.y, tile = input / 8, first = input % 8; // the N rows lie in one tile
 	device const uchar *at = w + long(min(row, a.rows - 1)) * blocks * T::bytes;
-	device const half2 *x = (device const half2 *)(q + long(input / 8) * blocks * 2048 + input % 8 * 32) + p.pair;
-	const long first = long(input / 8) * blocks;
-	float acc = 0;
-	for (int b = 0; b < blocks; b++, x += 1024) {
+	device const half2 *x = (device const half2 *)(q + long(tile) * blocks * 2048 + 32 * first) + p.pair;
+	device const float *scale = scales + tile * blocks * 8 + first, *sum = sums + long(tile) * blocks * 64 + 8 * first + 2 * p.pair;
+	float acc[N] = {};
+	for (int b = 0; b < blocks; b++, scale += 8, sum += 64) {
 		const T block(at + b * T::bytes);
-		int dots = 0;
-		UNROLL for (ushort sub = 0; sub < 8; sub++) {
+		int dots[N] = {};
+		UNROLL for (ushort sub = 0; sub < 8; sub++, x += 128) {
 			const Part v = block.load(sub, p.pair);
-			const float s0 = dot(v, x + sub * 128, 0), s1 = dot(v, x + sub * 128, 2);
-			dots += int(T::fine ? fma(block.scale(sub, 1), s1, block.scale(sub, 0) * s0) : block.scale(sub, 0) * (s0 + s1));
+			const float s0 = block.scale(sub, 0), s1 = block.scale(sub, 1);
+			UNROLL for (int i = 0; i < N; i++) {
+				const float low = dot(v, x + 16 * i, 0), high = dot(v, x + 16 * i, 2);
+				dots[i] += int(T::fine ? fma(s1, high, s0 * low) : s0 * (low + high));
+			}
 		}
-		const float scale = scales[(first + b) * 8 + input % 8];
-		const float d = block.d * scale;
-		acc = fma(d, float(rowSum(dots)), acc);
-		if (T::hasMins) {
-			const float2 sum = *(device const float2 *)(sums + (first + b) * 64 + input % 8 * 8 + 2 * p.pair);
-			const float m = fma(block.least(2 * p.pair), sum.x, block.least(2 * p.pair + 1) * sum.y), dmin = block.dmin * scale;
-			acc = fma(-dmin, rowSum(m), acc);
+		UNROLL for (int i = 0; i < N; i++) {
+			const float d = block.d * scale[i];
+			acc[i] = fma(d, float(rowSum(dots[i])), acc[i]);
+			if (T::hasMins) {
+				const float m = fma(block.least(2 * p.pair), sum[8 * i], block.least(2 * p.pair + 1) * sum[8 * i + 1]), dmin = block.dmin * scale[i];
+				acc[i] = fma(-dmin, rowSum(m), acc[i]);
+			}
 		}
 	}
-	if (p.pair == 0) store(a, dst, row, input, acc);
+	if (p.pair > 0) return;
+	UNROLL for (int i = 0; i < N; i++) store(a, dst, row, input + i, acc[i]);
 }
 
 // In multiplyTile a simdgroup multiplies 8*R weight rows and up to 8*C rows of activations, by products of 8x8 matrices. A
@@ -217,13 +225,14 @@ kernel void multiplyTile256(constant ProductArgs &a [[buffer(0)]], device const 
 	storeTile<R, C>(a, dst, row, 8 * tile + 2 * p.pair, acc);
 }
 
-// A name of a product says what is multiplied: multiplyRow_q4_k, multiplyTile_q4_k_2_4 (R, C).
-#define ROW(form, type, name) \
-	template [[host_name("multiplyRow_" name)]] kernel decltype(multiplyRow##form<type>) multiplyRow##form<type>;
+// A name says what is multiplied: multiplyRow_q4_k_1 (N), multiplyTile_q4_k_2_4 (R, C).
+#define ROW(form, type, name, n) \
+	template [[host_name("multiplyRow_" name "_" #n)]] kernel decltype(multiplyRow##form<type, n>) multiplyRow##form<type, n>;
 #define TILE(form, type, name, r, c) \
 	template [[host_name("multiplyTile_" name "_" #r "_" #c)]] kernel decltype(multiplyTile##form<type, r, c>) multiplyTile##form<type, r, c>;
 #define PRODUCTS(form, type, name) \
-	ROW(form, type, name) TILE(form, type, name, 1, 1) TILE(form, type, name, 1, 2) TILE(form, type, name, 1, 4) TILE(form, type, name, 2, 4)
+	ROW(form, type, name, 1) ROW(form, type, name, 2) \
+	TILE(form, type, name, 1, 1) TILE(form, type, name, 1, 2) TILE(form, type, name, 1, 4) TILE(form, type, name, 2, 4)
 
 PRODUCTS(32, Q8_0, "q8_0")
 PRODUCTS(32, Q4_0, "q4_0")
