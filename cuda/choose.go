@@ -3,16 +3,42 @@ package cuda
 // chooseThreads are those of a block that chooses for a row.
 const chooseThreads = 1024
 
+// A row of logits is surveyed in slices, a block each.
+const (
+	surveyThreads = 512
+	sliceTokens   = 8192
+	oneSurvey     = 792 // bytes of Survey in survey.cuh
+)
+
+// surveyBytes is the memory that choose needs for rows of logits.
+func surveyBytes(rows, vocab int) int64 {
+	return oneSurvey * int64(rows) * int64(ceil(vocab, sliceTokens))
+}
+
+type surveyArgs struct {
+	control, logits, surveys pointer
+	vocab, slices            int32
+	weigh, _                 int32
+}
+
 type chooseArgs struct {
-	control, logits, choices, chances pointer
-	vocab, first                      int32
-	draft, keep                       int32
+	control, surveys, logits, choices, chances pointer
+	vocab, slices, first                       int32
+	draft, keep, _                             int32
 }
 
 // choose decides on one token for each row of logits, as engine.Ops has it.
 func choose(d device, c control, logits matrix, first int, draft, keep bool) error {
+	slices := ceil(logits.cols, sliceTokens)
+	err := launch(d, "survey", [3]int{slices * logits.rows, 1, 1}, surveyThreads, 0, &surveyArgs{
+		control: c.at, logits: logits.at, surveys: c.surveys, vocab: int32(logits.cols), slices: int32(slices), weigh: flag(draft || keep),
+	})
+	if err != nil {
+		return err
+	}
 	return launch(d, "choose", [3]int{logits.rows, 1, 1}, chooseThreads, 0, &chooseArgs{
-		c.at, logits.at, c.choices(), c.chances(), int32(logits.cols), int32(first), flag(draft), flag(keep),
+		control: c.at, surveys: c.surveys, logits: logits.at, choices: c.choices(), chances: c.chances(),
+		vocab: int32(logits.cols), slices: int32(slices), first: int32(first), draft: flag(draft), keep: flag(keep),
 	})
 }
 

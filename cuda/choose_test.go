@@ -109,7 +109,7 @@ func TestChoose(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	d := testDevice(t)
 	const rows = 3
-	for _, vocab := range []int{5, 203, 2048, 7001, 20012} {
+	for _, vocab := range []int{5, 203, 2048, 7001, 40012} {
 		c := newChooser(t, rows, vocab)
 		_, pinned := controlBytes(rows)
 		host, at, err := d.pin(int(pinned))
@@ -117,7 +117,7 @@ func TestChoose(t *testing.T) {
 			t.Fatal(err)
 		}
 		bytes, _ := controlBytes(rows)
-		control := control{room[byte](t, d, int(bytes)), at, rows}
+		control := control{room[byte](t, d, int(bytes)), at, rows, room[byte](t, d, int(surveyBytes(rows, vocab)))}
 		for round := range 4 * len(kinds) {
 			if vocab > 10000 && round%2 > 0 {
 				continue
@@ -195,7 +195,7 @@ func TestReject(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	control := control{room[byte](t, d, int(bytes)), at, rows}
+	control := control{room[byte](t, d, int(bytes)), at, rows, room[byte](t, d, int(surveyBytes(rows, vocab)))}
 	lengths := map[int]bool{}
 	for range 20 {
 		p := rowsOf(rnd, "normal", rows, vocab)

@@ -10,9 +10,10 @@ import (
 // control is the control block of a context (engine.Context) in device memory: the struct Control of control.cuh, then
 // the arrays of rows that go with it. The Outcome goes to pinned host memory: two counts, tokens, chances.
 type control struct {
-	at     pointer
-	pinned pointer
-	rows   int
+	at      pointer
+	pinned  pointer
+	rows    int
+	surveys pointer // of rows of logits, for choose
 }
 
 // Sizes of Control and of Outcome.

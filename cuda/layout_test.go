@@ -16,6 +16,7 @@ var parameters = map[string]any{
 	"mask":             maskArgs{},
 	"draft":            draftArgs{},
 	"choose":           chooseArgs{},
+	"survey":           surveyArgs{},
 	"accept":           acceptArgs{},
 	"norm":             normArgs{},
 	"gate":             gateArgs{},

@@ -59,7 +59,7 @@ func (s *state) place(g engine.Geometry, at pointer) (end pointer) {
 	r := regions{at, at}
 	*s = state{Geometry: g, splits: cut}
 	bytes, _ := controlBytes(g.Rows)
-	s.control = control{at: r.take(bytes), rows: g.Rows}
+	s.control = control{at: r.take(bytes), rows: g.Rows, surveys: r.take(surveyBytes(g.Rows, g.Vocab))}
 	half := int64(g.HeadDim / 2)
 	s.frequencies = r.take(4 * half)
 	s.angles = r.take(8 * half * int64(g.Rows))

@@ -1,8 +1,6 @@
 // Which drafts a pass of the AR view accepts, as engine/cpu/accept.go does, and the control block for the next pass.
 #pragma once
 #include "choose.cuh"
-#include "control.cuh"
-#include "noise.cuh"
 
 struct AcceptArgs {
 	Control *control;

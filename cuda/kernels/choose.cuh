@@ -1,28 +1,23 @@
-// The choice of a token for a row of logits, as engine/cpu/choose.go makes it. A block has a row, which it reads several
-// times from the L2 cache.
+// The choice of a token for a row of logits, as engine/cpu/choose.go makes it, by a block. Mostly it is among the candidates that
+// the survey of the row has listed; else the block reads the row several times, from the L2 cache.
 //
 // Candidates are ordered by their distance from the likeliest, a difference of integers in the order of the logits, and
 // then by id. A filter keeps a first part of that order, so it is a bound, found by counting or weighing candidates by
 // ranges of distances. Weights are added up as integers, so no order of threads matters.
 #pragma once
-#include "control.cuh"
-#include "noise.cuh"
+#include "survey.cuh"
 
-constexpr int bins = 2048;
+constexpr int chooseThreads = 1024;
 constexpr int maxListed = 2048;
 
 struct Choosing {
 	uint32 low[bins], high[bins]; // weights
 	float logit[maxListed];       // candidates
 	int32 id[maxListed];
-	uint64 sums[chooseThreads / 32];
-	uint64 before, weight; // of the bin found
-	int32 bin, listed;
+	Bins found;
+	int32 listed;
 	uint32 farthest;
 };
-
-// number is a logit with NaN and infinities replaced by the nearest finite value.
-__device__ inline float number(float l) { return l > -maxFloat ? fminf(l, maxFloat) : -maxFloat; }
 
 // visitRow calls f(id, value) for every value of a row, a thread for four neighbours at a time.
 template <class F> __device__ inline void visitRow(const float *row, int n, F f) {
@@ -52,7 +47,8 @@ struct Candidates {
 	double temperature;
 	uint32 distance = 0xffffffff;
 	int32 id = 0x7fffffff;
-	int listed = -1; // how many are listed in shared memory, no others being candidates; -1: they are not
+	int listed = -1;     // how many are listed in shared memory, no others being looked at; -1: they are not
+	uint64 complete = 0; // all below this distance are
 
 	__device__ uint32 distanceOf(float logit) const { return ordered(peak) - ordered(logit); }
 	__device__ bool has(int id, float logit) const {
@@ -64,19 +60,12 @@ struct Candidates {
 	__device__ double exact(float logit) const { return (double(logit) - double(peak)) / temperature; }
 	__device__ float fast(float logit) const { return logit == peak ? 0 : (logit - peak) / float(temperature); }
 
-	// share is exp(exact), within 2e-7 if there are many candidates: double's exp would take long.
-	__device__ double share(float logit) const {
-		double x = exact(logit);
-		if (listed >= 0) return slowExp(x);
-		double y = x * 1.4426950408889634, n = floor(y);
-		if (!(n > -1000)) return 0;
-		return double(exp2f(float(y - n))) * __longlong_as_double(int64(1023 + int(n)) << 52);
+	// weight is exp(exact) in units, as near as double has it if candidates are few.
+	__device__ uint64 weight(float logit) const { return uint64(probability(logit) * unitWeight + 0.5); }
+	__device__ double probability(float logit) const {
+		return listed >= 0 ? slowExp(exact(logit)) : share(logit, peak, log2e / temperature);
 	}
 	__device__ static __noinline__ double slowExp(double x) { return exp(x); }
-
-	// weight is share in units of 2^-43: the sum of a row is below 2^63.
-	static constexpr double unitWeight = 1ull << 43;
-	__device__ uint64 weight(float logit) const { return uint64(share(logit) * unitWeight + 0.5); }
 
 	// visit calls f(id, logit) for the candidates, every one by one thread.
 	template <class F> __device__ void visit(F f) const {
@@ -107,7 +96,7 @@ struct Candidates {
 			if (at < maxListed) shared.id[at] = id, shared.logit[at] = logit;
 		});
 		__syncthreads();
-		if (shared.listed <= maxListed) listed = shared.listed;
+		if (shared.listed <= maxListed) listed = shared.listed, complete = most + 1ull;
 	}
 
 	// Bin is a range of distances or ids from one on, of what weighs so much, before which so much is.
@@ -144,36 +133,15 @@ struct Candidates {
 		});
 		if (open && beyond) add(bins - 1, beyond);
 		__syncthreads();
-		// A thread has neighbouring bins; what is before them comes from a scan of its warp and of the warps.
 		constexpr int each = bins / chooseThreads;
-		uint64 w[each], sum = 0;
+		uint64 w[each];
 		for (int i = 0; i < each; i++) {
 			int bin = threadIdx.x * each + i;
 			w[i] = uint64(shared.high[bin]) << 32 | shared.low[bin];
-			sum += w[i];
 		}
-		uint64 upTo = sum;
-		for (int d = 1; d < 32; d *= 2) {
-			uint64 other = shuffle(upTo, larger(0, laneId() - d));
-			if (laneId() >= d) upTo += other;
-		}
-		if (laneId() == 31) shared.sums[warpId()] = upTo;
-		__syncthreads();
-		for (int i = 0; i < warpId(); i++) before += shared.sums[i];
-		before += upTo - sum;
-		for (int i = 0; i < each; i++) {
-			if (before < target && before + w[i] >= target) {
-				shared.bin = threadIdx.x * each + i;
-				shared.before = before, shared.weight = w[i];
-			}
-			before += w[i];
-		}
-		__syncthreads();
-		return {from + (uint32(shared.bin) << shift), shared.before, shared.weight};
+		findBin(shared.found, w, before, target);
+		return {from + (uint32(shared.found.bin) << shift), shared.found.before, shared.found.weight};
 	}
-
-	// The first bins are narrow enough to tell a row's likeliest from each other; few rows have many candidates beyond.
-	static constexpr int firstShift = 15;
 
 	// cut keeps the fewest first candidates whose weights add up to target, which all of them reach. A unit weight is 1.
 	template <bool unit> __device__ __noinline__ void cut(uint64 target) {
@@ -199,17 +167,42 @@ struct Candidates {
 		id = b.from;
 	}
 
-	// top keeps the fewest first candidates that have at least a share p of the weight.
-	__device__ void top(double p) {
-		uint64 total = totalWeight(), target = smaller(total, larger(uint64(1), uint64(ceil(p * double(total)))));
-		if (listed < 0) {
-			// Mostly a part of those that can be listed is enough.
-			Bin b = count<true>(0, firstShift, true, 0, maxListed);
-			if (b.before > 0) {
-				list(b.from - 1);
-				if (totalWeight() < target) listed = -1;
+	// borrow lists what the surveys of a row's slices have listed, as far as all have.
+	__device__ void borrow(const Survey *surveys, int slices) {
+		uint64 above = 0;
+		for (int i = threadIdx.x; i < slices; i += chooseThreads) above = larger(above, uint64(surveys[i].above));
+		above = blockMost(above);
+		if (threadIdx.x == 0) shared.listed = 0;
+		__syncthreads();
+		for (int i = warpId(); i < slices; i += chooseThreads / 32) {
+			const Survey &s = surveys[i];
+			for (int j = laneId(); j < int(s.listed); j += 32) {
+				if (ordered(s.logit[j]) <= above) continue;
+				int at = atomicAdd(&shared.listed, 1);
+				if (at < maxListed) shared.id[at] = s.id[j], shared.logit[at] = s.logit[j];
 			}
 		}
+		__syncthreads();
+		if (shared.listed > maxListed) return;
+		listed = shared.listed;
+		complete = above == 0 ? ~0ull : ordered(peak) - above;
+	}
+
+	// partial tells whether there may be candidates that are not listed.
+	__device__ bool partial() const { return listed >= 0 && distance >= complete; }
+
+	// first keeps k.
+	__device__ void first(int k) {
+		if (partial() && k > listed) listed = -1;
+		cut<true>(k);
+		if (listed < 0 && k <= maxListed) list(distance);
+	}
+
+	// top keeps the fewest first candidates that have at least a share p of their weight.
+	__device__ void top(double p, uint64 total) {
+		uint64 target = smaller(total, larger(uint64(1), uint64(ceil(p * double(total)))));
+		if (partial() && totalWeight() < target) listed = -1;
+		if (listed < 0) target = smaller(target, totalWeight()); // weights are rounded otherwise
 		cut<false>(target);
 		if (listed < 0) list(distance);
 	}
@@ -227,65 +220,69 @@ struct Candidates {
 		}
 		__syncthreads();
 		if (shared.farthest < distance) distance = shared.farthest, id = 0x7fffffff;
+		if (partial()) listed = -1;
 		if (listed < 0) list(distance);
 	}
 };
 
 struct ChooseArgs {
 	const Control *control;
-	float *logits; // [rows][vocab]
+	const Survey *surveys; // [rows][slices]
+	float *logits;         // [rows][vocab]
 	int32 *choices;
 	float *chances;
-	int32 vocab, first; // the row of the pass that has the first logits
-	int32 draft, keep;  // see engine.Ops
+	int32 vocab, slices;
+	int32 first;       // the row of the pass that has the first logits
+	int32 draft, keep; // see engine.Ops
+	int32 pad;
 };
 
 extern "C" __global__ void __launch_bounds__(chooseThreads) choose(ChooseArgs a) {
+	__shared__ Choosing shared;
 	releaseNext();
 	awaitBefore();
-	__shared__ Choosing shared;
 	const Control &control = *a.control;
+	const Survey *surveys = a.surveys + blockIdx.x * a.slices;
 	float *row = a.logits + int64(blockIdx.x) * a.vocab;
-	int index = a.first + blockIdx.x;
+	const int index = a.first + blockIdx.x;
+	const bool greedy = control.temperature <= 0;
 
-	// Every thread meets its tokens in ascending order, so the first of equals stays. A NaN is never larger.
-	float peak = -infinity();
-	int32 at = 0;
-	visitRow(row, a.vocab, [&](int id, float logit) {
-		if (logit > peak) peak = logit, at = id;
-	});
-	uint64 best = blockMost(uint64(ordered(peak)) << 32 | uint32(~at));
-	peak = number(unordered(uint32(best >> 32)));
-	constexpr double one = Candidates::unitWeight;
-	if (control.temperature <= 0) {
-		if (threadIdx.x == 0) a.choices[index] = ~int32(best);
-		if (a.draft) {
-			uint64 sum = 0;
-			visitRow(row, a.vocab, [&](int, float logit) { sum += uint64(expf(number(logit) - peak) * float(one)); });
-			sum = blockSum(sum);
-			if (threadIdx.x == 0) a.chances[index] = float(one / double(sum));
+	uint64 best = 0;
+	for (int i = threadIdx.x; i < a.slices; i += chooseThreads) best = larger(best, surveys[i].best);
+	best = blockMost(best);
+	const float peak = number(unordered(uint32(best >> 32)));
+	const double scale = greedy ? log2e : log2e / control.temperature;
+	uint64 total = 0;
+	for (int i = threadIdx.x; i < a.slices; i += chooseThreads)
+		total += uint64(double(surveys[i].weight) * share(number(unordered(uint32(surveys[i].best >> 32))), peak, scale));
+	total = blockSum(total);
+	if (greedy) {
+		if (threadIdx.x == 0) {
+			a.choices[index] = ~int32(best);
+			if (a.draft) a.chances[index] = float(unitWeight / double(total));
 		}
 		return;
 	}
 
 	Candidates c{shared, row, a.vocab, peak, control.temperature};
-	if (a.vocab <= maxListed) c.list(0xffffffff);
+	c.borrow(surveys, a.slices);
 	if (control.topK > 0 && control.topK < a.vocab) {
-		c.cut<true>(control.topK);
-		if (c.listed < 0 && control.topK <= maxListed) c.list(c.distance);
+		c.first(control.topK);
+		total = c.totalWeight();
 	}
-	if (control.topP > 0 && control.topP < 1) c.top(control.topP);
+	if (control.topP > 0 && control.topP < 1) c.top(control.topP, total);
 	if (control.minP > 0) c.atLeast(control.minP);
+	if (c.partial()) c.listed = -1;
 	int32 choice = gumbelMost(control.seed, control.position + index + 1, streamChoice, c, 0);
 	if (threadIdx.x == 0) a.choices[index] = choice;
 	if (!a.draft && !a.keep) return;
 
-	double total = double(c.totalWeight()) / one;
-	if (a.draft && threadIdx.x == 0) a.chances[index] = float(1 / total);
+	const double sum = double(c.totalWeight()) / unitWeight;
+	if (a.draft && threadIdx.x == 0) a.chances[index] = float(1 / sum);
 	if (a.keep) {
 		visitRow(row, a.vocab, [&](int id, float logit) {
 			logit = number(logit);
-			row[id] = c.has(id, logit) ? float(c.share(logit) / total) : 0;
+			row[id] = c.has(id, logit) ? float(c.probability(logit) / sum) : 0;
 		});
 	}
 }

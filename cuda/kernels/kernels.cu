@@ -12,4 +12,5 @@
 #include "embed.cuh"
 #include "accept.cuh"
 #include "choose.cuh"
+#include "survey.cuh"
 #include "limits.cuh"

@@ -1,8 +1,6 @@
-// Random numbers of engine/sampling.go, and what blocks of chooseThreads threads do together to choose with them.
+// Random numbers of engine/sampling.go, and what the threads of a block do together to choose with them.
 #pragma once
 #include "common.cuh"
-
-constexpr int chooseThreads = 1024;
 
 enum Stream : uint32 { streamChoice, streamAccept, streamResidual }; // of engine
 
@@ -47,20 +45,50 @@ __device__ inline uint64 ordered(double x) {
 	return b >> 63 ? ~b : b | 1ull << 63;
 }
 
-// reduce joins a value of every thread of the block; all get the result. join is in no order that matters: the values are
-// integers.
+// reduce joins a value of every thread of the block; all get the result. The order does not matter: values are integers, of
+// which 0 adds nothing.
 template <class F> __device__ inline uint64 reduce(uint64 v, F join) {
-	__shared__ uint64 values[chooseThreads / 32];
+	__shared__ uint64 values[32];
 	for (int m = 16; m > 0; m /= 2) v = join(v, shuffleXor(v, m));
 	__syncthreads();
 	if (laneId() == 0) values[warpId()] = v;
 	__syncthreads();
-	v = values[laneId()];
+	v = laneId() < int(blockDim.x) / 32 ? values[laneId()] : 0;
 	for (int m = 16; m > 0; m /= 2) v = join(v, shuffleXor(v, m));
 	return v;
 }
 __device__ inline uint64 blockMost(uint64 v) { return reduce(v, [](uint64 a, uint64 b) { return larger(a, b); }); }
 __device__ inline uint64 blockSum(uint64 v) { return reduce(v, [](uint64 a, uint64 b) { return a + b; }); }
+
+// Bins: a histogram of whole numbers, of which the threads of a block have neighbouring bins.
+struct Bins {
+	uint64 sums[32];       // of warps
+	uint64 before, weight; // of the bin found, and what is before it
+	int32 bin;
+};
+
+// findBin finds the bin in which the sum of the bins so far, and of what was before them, reaches target, as one does.
+template <int each> __device__ inline void findBin(Bins &shared, const uint64 (&w)[each], uint64 before, uint64 target) {
+	uint64 sum = 0;
+	for (int i = 0; i < each; i++) sum += w[i];
+	uint64 upTo = sum;
+	for (int d = 1; d < 32; d *= 2) {
+		uint64 other = shuffle(upTo, larger(0, laneId() - d));
+		if (laneId() >= d) upTo += other;
+	}
+	if (laneId() == 31) shared.sums[warpId()] = upTo;
+	__syncthreads();
+	for (int i = 0; i < warpId(); i++) before += shared.sums[i];
+	before += upTo - sum;
+	for (int i = 0; i < each; i++) {
+		if (before < target && before + w[i] >= target) {
+			shared.bin = threadIdx.x * each + i;
+			shared.before = before, shared.weight = w[i];
+		}
+		before += w[i];
+	}
+	__syncthreads();
+}
 
 // gumbelMost draws: it returns the candidate whose logit plus noise is the largest, of equals the lowest, or otherwise.
 // from.visit(f) calls f(token, value) for a thread's candidates; from.exact(value) is the logit and from.fast(value) near it,
