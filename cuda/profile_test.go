@@ -112,26 +112,31 @@ func TestProfile(t *testing.T) {
 	defer func(d device, early int32) { b.device, g.early = d, early }(b.device, g.early)
 	fmt.Printf("edges of a graph that are programmatic: %s\n", programmaticEdges(t, g))
 	fmt.Printf("%-24s %10s %10s %10s %10s %10s\n", "ms behind 512", "n=1", "n=8", "n=32", "step 32", "one by one")
+	measure := func(name string) {
+		before, _, err := g.memory()
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := newDecoder(t, n, engine.DecoderOptions{Context: 2048, Cache: gguf.F16})
+		fmt.Printf("%-24s", name)
+		for _, rows := range []int{1, 8, 32} {
+			fmt.Printf(" %10.3f", median(t, func() (time.Duration, error) { return d.TimePass(engine.AR, depth, rows) }))
+		}
+		fmt.Printf(" %10.3f", median(t, func() (time.Duration, error) { return d.TimeStep(depth, 32) }))
+		fmt.Printf(" %10.3f", median(t, func() (time.Duration, error) { return oneByOne(d, depth) }))
+		after, _, err := g.memory()
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := d.Memory()
+		fmt.Printf("   %d MB beyond the plan\n", (before-after-m.Cache-m.Activations)>>20)
+	}
 	for _, early := range []int32{0, g.early} {
+		g.early, b.device = early, launching{g}
+		measure(fmt.Sprintf("early %d, no graphs", early))
 		for _, ahead := range []int64{0, 4, 8, 16, 32} { // MiB
-			before, _, err := g.memory()
-			if err != nil {
-				t.Fatal(err)
-			}
-			g.early, b.device = early, limited{g, 4 * ahead << 20}
-			d := newDecoder(t, n, engine.DecoderOptions{Context: 2048, Cache: gguf.F16})
-			fmt.Printf("%-24s", fmt.Sprintf("early %d, ahead %d MiB", early, ahead))
-			for _, rows := range []int{1, 8, 32} {
-				fmt.Printf(" %10.3f", median(t, func() (time.Duration, error) { return d.TimePass(engine.AR, depth, rows) }))
-			}
-			fmt.Printf(" %10.3f", median(t, func() (time.Duration, error) { return d.TimeStep(depth, 32) }))
-			fmt.Printf(" %10.3f", median(t, func() (time.Duration, error) { return oneByOne(d, depth) }))
-			after, _, err := g.memory()
-			if err != nil {
-				t.Fatal(err)
-			}
-			m := d.Memory()
-			fmt.Printf("   %d MB beyond the plan\n", (before-after-m.Cache-m.Activations)>>20)
+			b.device = limited{g, 4 * ahead << 20}
+			measure(fmt.Sprintf("early %d, ahead %d MiB", early, ahead))
 		}
 	}
 	fmt.Println()
@@ -212,6 +217,18 @@ func programmaticEdges(t *testing.T, g *gpu) string {
 		}
 	}
 	return fmt.Sprintf("%d of %d", early, count)
+}
+
+// launching is a GPU without graphs.
+type launching struct{ *gpu }
+
+func (launching) record(build func() error) (graph, error) { return &unrecorded{build}, nil }
+
+func (launching) run(g graph) error { return g.(*unrecorded).build() }
+
+func (l launching) fork() (device, error) {
+	g, err := l.queue()
+	return launching{g}, err
 }
 
 // limited is a GPU that tells of another L2 cache, a quarter of which is used to fetch weights ahead.
