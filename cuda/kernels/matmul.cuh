@@ -84,9 +84,7 @@ struct Step32 {
 
 	// What a step adds to the chain.
 	template <int tiles> struct Terms {
-		float sum[4][tiles][4]; // S of blocks
-		float weight[2][4];     // D of rows g, g+8
-		float act[tiles][2][4]; // A of columns 2t, 2t+1
+		float sum[4][tiles][4], factor[4][tiles][4]; // S and D*A of blocks
 
 		// Link is what is ready for tile n before the chain is there.
 		struct Link {
@@ -101,9 +99,7 @@ struct Step32 {
 			Link l;
 			for (int b = 0; b < 4; b++)
 				for (int i = 0; i < 4; i++) {
-					l.factor[b][i] = weight[i / 2][b] * act[n][i % 2][b];
-					l.sum[b][i] = sum[b][n][i];
-					hold(l.factor[b][i]);
+					l.factor[b][i] = factor[b][n][i], l.sum[b][i] = sum[b][n][i];
 				}
 			return l;
 		}
@@ -132,13 +128,18 @@ struct Step32 {
 		const int part = at % perUnit;
 		if (format == typeQ8_0) multiplyAs<Q8_0>(terms, columns, lane, part);
 		else multiplyAs<Q4_0>(terms, columns, lane, part);
+		float weight[2][4]; // D of rows g, g+8
 		for (int i = 0; i < 2; i++)
-			for (int b = 0; b < 4; b++) terms.weight[i][b] = floatOfHalf(half(head.row[i].w[b / 2] >> 16 * (b % 2)));
+			for (int b = 0; b < 4; b++) weight[i][b] = floatOfHalf(half(head.row[i].w[b / 2] >> 16 * (b % 2)));
 		for (int n = 0; n < tiles; n++)
 			for (int i = 0; i < 2; i++) {
 				const uint8 *scales = columns.record(n) + actScales32 + 16 * (actRows * part + 2 * (laneId() % 4) + i);
-				const Bytes16 s = *reinterpret_cast<const Bytes16 *>(scales);
-				for (int b = 0; b < 4; b++) terms.act[n][i][b] = floatOf(s.w[b]);
+				const Bytes16 act = *reinterpret_cast<const Bytes16 *>(scales); // A of column 2t+i
+				for (int b = 0; b < 4; b++)
+					for (int j = 0; j < 2; j++) {
+						terms.factor[b][n][2 * j + i] = weight[j][b] * floatOf(act.w[b]);
+						hold(terms.factor[b][n][2 * j + i]);
+					}
 			}
 	}
 };
@@ -272,7 +273,7 @@ __device__ inline void store(const float (&acc)[4], const ProductsArgs &a, const
 // number in all passes, and links * warps is at most 16, the number of barriers. Blocks take tiles in turn, so any grid does.
 template <class Step, int tiles> __device__ inline void fewRows(const ProductsArgs &a) {
 	constexpr int together = tiles < 2 ? 1 : 2;
-	const int warps = blockDim.x / 32, warp = warpId(), follower = warp + 1 < warps ? warp + 1 : 0;
+	const int warps = blockDim.x / 32, warp = shuffle(warpId(), 0), follower = warp + 1 < warps ? warp + 1 : 0;
 	const int steps = ceilDiv(a.acts.k, Step::values), span = a.acts.groups * Step::perUnit, total = a.list[a.count - 1].end;
 	const int chains = a.passes * (tiles / together);
 	// The chains lie in shared memory as [tile of all passes][lane], and who has a link's turn may touch its chains. Only what
