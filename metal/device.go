@@ -9,9 +9,10 @@ type device interface {
 	properties() properties
 	// alloc gives zeroed memory that host and device share, aligned to a page.
 	alloc(bytes int64) (buffer, error)
-	// wrap makes a buffer of memory of the host, without a copy; kernels must not write it. It begins at a page's
-	// begin and must stay mapped, up to its last page's end, until the buffer is released. At most maxBuffer bytes.
-	wrap(mem []byte) (buffer, error)
+	// wrap makes a buffer of whole pages of the host's memory, without a copy; kernels must not write them. They have to
+	// stay as they are until the buffer is released. At most maxBuffer bytes. The address is no pointer, as pages may
+	// begin where Go's heap has no object.
+	wrap(address uintptr, bytes int64) (buffer, error)
 	// pipeline is a kernel made ready to run; the same one for the same name.
 	pipeline(kernel string) (pipeline, error)
 	// queue is a new queue of work, which waits for none of the others.
@@ -22,7 +23,7 @@ type device interface {
 
 // buffer is memory that kernels can use.
 type buffer interface {
-	// bytes is the memory as the host sees it. What kernels write is there after queue.wait.
+	// bytes is the memory as the host sees it, if it was allocated. What kernels write is there after queue.wait.
 	bytes() []byte
 	// release gives it back; no work that uses it may be queued.
 	release()

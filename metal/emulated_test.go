@@ -3,7 +3,6 @@
 package metal
 
 import (
-	"errors"
 	flags "flag"
 	"fmt"
 	"math/rand/v2"
@@ -102,13 +101,13 @@ func (e *emulated) alloc(bytes int64) (buffer, error) {
 }
 
 // wrap copies, so that the emulator sees what goes beyond.
-func (e *emulated) wrap(mem []byte) (buffer, error) {
-	if len(mem) == 0 || uintptr(unsafe.Pointer(&mem[0]))%uintptr(os.Getpagesize()) != 0 {
-		return nil, errors.New("emulator: wrapped memory does not begin at a page")
+func (e *emulated) wrap(address uintptr, bytes int64) (buffer, error) {
+	if page := os.Getpagesize(); address%uintptr(page) != 0 || bytes%int64(page) != 0 {
+		return nil, fmt.Errorf("emulator: wraps %d bytes at %#x, which are not whole pages", bytes, address)
 	}
-	b, err := e.alloc(int64(len(mem)))
+	b, err := e.alloc(bytes)
 	if err == nil {
-		copy(b.bytes(), mem)
+		copy(b.bytes(), unsafe.Slice((*byte)(memory(address)), bytes))
 		b.(*emulatedBuffer).wrapped = true
 	}
 	return b, err

@@ -162,15 +162,14 @@ func (g *gpu) alloc(bytes int64) (buffer, error) {
 	return b.resident(bytes)
 }
 
-func (g *gpu) wrap(mem []byte) (buffer, error) {
+func (g *gpu) wrap(address uintptr, bytes int64) (buffer, error) {
 	page := os.Getpagesize()
-	bytes := (int64(len(mem)) + int64(page) - 1) / int64(page) * int64(page)
-	if len(mem) == 0 || uintptr(unsafe.Pointer(&mem[0]))%uintptr(page) != 0 || bytes > g.props.maxBuffer {
-		return nil, fmt.Errorf("metal: %d bytes at %p cannot be used in place: %d at most, from the begin of a page of %d", len(mem), mem, g.props.maxBuffer, page)
+	if bytes <= 0 || bytes > g.props.maxBuffer || address%uintptr(page) != 0 || bytes%int64(page) != 0 {
+		return nil, fmt.Errorf("metal: %d bytes at %#x cannot be used in place: whole pages of %d are needed, and %d bytes at most", bytes, address, page, g.props.maxBuffer)
 	}
-	b := &gpuBuffer{gpu: g, host: mem}
+	b := &gpuBuffer{gpu: g}
 	g.pool(func() {
-		b.handle = id(g.send(g.handle, newBufferWithBytesNoCopy, uintptr(unsafe.Pointer(&mem[0])), uintptr(bytes), storageShared, 0))
+		b.handle = id(g.send(g.handle, newBufferWithBytesNoCopy, address, uintptr(bytes), storageShared, 0))
 	})
 	return b.resident(bytes)
 }

@@ -294,14 +294,6 @@ func (f *fake) allReleased() {
 	}
 }
 
-// pages gives n pages of memory that begins at a page.
-func pages(n int) []byte {
-	size := os.Getpagesize()
-	mem := make([]byte, (n+1)*size)
-	skip := -uintptr(unsafe.Pointer(&mem[0])) % uintptr(size)
-	return mem[skip : skip+uintptr(n*size)]
-}
-
 func TestBuffers(t *testing.T) {
 	f, g := openFake(t)
 	f.took()
@@ -312,13 +304,10 @@ func TestBuffers(t *testing.T) {
 	if len(a.bytes()) != 48 {
 		t.Errorf("%d bytes", len(a.bytes()))
 	}
-	mem := pages(2)
-	b, err := g.wrap(mem[:len(mem)-100])
+	page := int64(os.Getpagesize())
+	b, err := g.wrap(uintptr(5*page), 2*page)
 	if err != nil {
 		t.Fatal(err)
-	}
-	if &b.bytes()[0] != &mem[0] {
-		t.Error("the wrapped memory is elsewhere")
 	}
 	a.release()
 	b.release()
@@ -339,13 +328,13 @@ func TestBuffers(t *testing.T) {
 	residency1 removeAllocation: buffer2
 	residency1 commit
 	residency1 requestResidency
-	buffer2 release`, len(mem)))
+	buffer2 release`, 2*page))
 	g.close()
 	f.allReleased()
 
-	for _, mem := range [][]byte{nil, mem[1:]} {
-		if _, err := g.wrap(mem); err == nil {
-			t.Errorf("wraps %d bytes at %p", len(mem), mem)
+	for _, c := range [][2]int64{{5 * page, 0}, {5 * page, page + 1}, {5*page + 1, page}, {5 * page, 9<<30 + page}} {
+		if _, err := g.wrap(uintptr(c[0]), c[1]); err == nil {
+			t.Errorf("wraps %d bytes at %#x", c[1], c[0])
 		}
 	}
 	for _, n := range []int64{0, -1, 10 << 30} {

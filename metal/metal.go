@@ -96,10 +96,7 @@ func (b *Backend) wrap() error {
 			}
 			to = max(to, end)
 		}
-		first := b.waiting[0].data
-		begin := uintptr(unsafe.Pointer(unsafe.SliceData(first))) - from
-		memory := unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(first)), -int(begin))), int(to-from))
-		buffer, err := b.device.wrap(memory)
+		buffer, err := b.device.wrap(from, int64(to-from))
 		if err != nil {
 			return err
 		}
