@@ -240,3 +240,20 @@ func TestRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestSubnormal has subnormal floats flushed or not, by the seed; subnormal halves are normal floats.
+func TestSubnormal(t *testing.T) {
+	m := machine(t)
+	x, xp := shared[float32](t, m, 2)
+	y, yp := shared[float32](t, m, 2)
+	h, hp := shared[uint16](t, m, 1)
+	x[0], x[1], h[0] = 0x1p-100, 0x1p-30, 1
+	for seed, want := range []float32{0x1p-130, 0} {
+		if err := Launch(m, "subnormal", [3]int{1, 1, 1}, 1, 0, nil, []uintptr{xp, yp, hp}, uint64(seed)); err != nil {
+			t.Fatal(err)
+		}
+		if y[0] != want || y[1] != 0x1p-24 {
+			t.Errorf("seed %d: %g and %g, want %g and %g", seed, y[0], y[1], want, float32(0x1p-24))
+		}
+	}
+}

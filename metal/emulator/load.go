@@ -302,7 +302,7 @@ func (p *program) table(folder string) ([]byte, error) {
 			fmt.Fprintf(&out, "\t{%q, __builtin_offsetof(%s, %s), sizeof(static_cast<%s *>(nullptr)->%s)},\n", f, k.args, f, k.args, f)
 		}
 		out.WriteString("\t{}\n};\n")
-		fmt.Fprintf(&list, "\t{%q, [](const void *a) { auto &l = *static_cast<const arguments::List *>(a); %s(%s); }, sizeof(arguments::List), %s, fields%d, %d},\n",
+		fmt.Fprintf(&list, "\t{%q, [](const void *a) { auto &l = arguments::open(a); %s(%s); }, sizeof(arguments::List), %s, fields%d, %d},\n",
 			k.name, k.call, strings.Join(k.params, ", "), k.limit, i, len(fields))
 	}
 	fmt.Fprintf(&out, "const emulator::Kernel emulator::kernels[] = {\n%s\t{}\n};\nconst size_t emulator::kernel_count = %d;\n", list.Bytes(), len(p.kernels))

@@ -11,9 +11,22 @@ constexpr int max_buffers = 30, max_args = 4096;
 // What a launch brings, besides the dimensions.
 struct List {
 	uint32_t args_bytes, buffers; // how many
+	uint32_t flush;               // subnormal floats to zero, as a device may (specification, section 8.1)
+	uint32_t pad;
 	void *buffer[max_buffers];
 	char args[max_args]; // [[buffer(0)]]
 };
+
+// open sets the arithmetic of the running thread's worker. Conversions between half and float keep subnormal halves.
+inline const List &open(const void *list) {
+	auto &l = *static_cast<const List *>(list);
+#ifdef __x86_64__
+	constexpr unsigned flush_to_zero = 0x8000, denormals_are_zero = 0x40;
+	unsigned control = __builtin_ia32_stmxcsr() & ~(flush_to_zero | denormals_are_zero);
+	__builtin_ia32_ldmxcsr(l.flush ? control | flush_to_zero | denormals_are_zero : control);
+#endif
+	return l;
+}
 
 struct Struct {
 	const List &list;

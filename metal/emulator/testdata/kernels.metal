@@ -115,3 +115,8 @@ kernel void numbers(device Numbers *r [[buffer(1)]], device const half *h [[buff
 }
 
 kernel void count(device atomic_uint *x [[buffer(1)]]) { atomic_fetch_add_explicit(x, 1u, memory_order_relaxed); }
+
+kernel void subnormal(device const float *x [[buffer(1)]], device float *y [[buffer(2)]], device const half *h [[buffer(3)]]) {
+	y[0] = x[0] * x[1];
+	y[1] = float(h[0]);
+}
