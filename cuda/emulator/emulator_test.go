@@ -14,11 +14,11 @@ import (
 	"orthrus/internal/emulator"
 )
 
-var load = sync.OnceValues(func() (*emulator.Machine, error) { return Load(".", "testdata/kernels.cu", false) })
+var loadTests = sync.OnceValues(func() (*emulator.Machine, error) { return Load(".", "testdata/kernels.cu", false) })
 
 func machine(t testing.TB) *emulator.Machine {
 	t.Helper()
-	m, err := load()
+	m, err := loadTests()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,22 +15,39 @@ import (
 // Load compiles a file of kernels and starts a machine that has them. folder is that of this package. A fast machine
 // does not look at every access to memory.
 func Load(folder, kernels string, fast bool) (*emulator.Machine, error) {
-	kernels, err := filepath.Abs(kernels)
-	if err != nil {
-		return nil, err
-	}
-	warp, err := filepath.Abs(filepath.Join(folder, "cxx/warp.cc"))
-	if err != nil {
-		return nil, err
-	}
-	if err := emulator.Touch(filepath.Join(folder, "cxx/*"), filepath.Join(filepath.Dir(kernels), "*")); err != nil {
-		return nil, err
-	}
 	c, err := emulator.NewCompiler("g++", "clang++")
 	if err != nil {
 		return nil, err
 	}
 	c.Fast = fast
+	return load(c, folder, kernels, "warp.cc")
+}
+
+// LoadDriver loads a driver whose GPU is a fast machine, as libcuda.so.1: whoever opens that finds this one.
+func LoadDriver(folder, kernels string) error {
+	c, err := emulator.NewCompiler("g++", "clang++")
+	if err != nil {
+		return err
+	}
+	c.Fast = true
+	c.Link = []string{"-Wl,-soname,libcuda.so.1"}
+	_, err = load(c, folder, kernels, "warp.cc", "driver.cc")
+	return err
+}
+
+func load(c *emulator.Compiler, folder, kernels string, sources ...string) (*emulator.Machine, error) {
+	kernels, err := filepath.Abs(kernels)
+	if err != nil {
+		return nil, err
+	}
+	for i, name := range sources {
+		if sources[i], err = filepath.Abs(filepath.Join(folder, "cxx", name)); err != nil {
+			return nil, err
+		}
+	}
+	if err := emulator.Touch(filepath.Join(folder, "cxx/*"), filepath.Join(filepath.Dir(kernels), "*")); err != nil {
+		return nil, err
+	}
 	// The declaration of a kernel stays as it is.
 	text, err := c.Preprocess(kernels, "-P", "-DEMULATOR", "-D__global__=__global__", "-D__launch_bounds__(...)=__launch_bounds__(__VA_ARGS__)")
 	if err != nil {
@@ -40,7 +57,7 @@ func Load(folder, kernels string, fast bool) (*emulator.Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return emulator.Load(c, []string{warp}, table)
+	return emulator.Load(c, sources, table)
 }
 
 var (

@@ -22,6 +22,7 @@ var core embed.FS
 // what it was made of.
 type Compiler struct {
 	Flags []string // for the kernels
+	Link  []string // flags of linking
 	Fast  bool     // leaves out the checks of single accesses and of undefined behaviour, which take most of the time
 
 	path    string
@@ -135,8 +136,10 @@ func (c *Compiler) build(sources []string, table []byte) (string, error) {
 			return "", err
 		}
 	}
+	flags = append([]string{"-shared", "-pthread", "-Wl,-z,defs"}, c.Link...)
+	fmt.Fprint(all, flags)
 	library := filepath.Join(c.cache, fmt.Sprintf("%x.so", all.Sum(nil)[:12]))
-	return library, c.make(library, append([]string{"-shared", "-pthread", "-Wl,-z,defs"}, objects...))
+	return library, c.make(library, append(flags, objects...))
 }
 
 // make runs the compiler unless its output is there already.
