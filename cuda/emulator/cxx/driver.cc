@@ -250,8 +250,11 @@ EXPORT cuModuleGetFunction(Kernel **kernel, void *module, const char *name) {
 }
 EXPORT cuFuncSetAttribute(Kernel *kernel, int attribute, int value) {
 	NEEDS_CONTEXT;
-	if (attribute != 8 || value > max_block_shared)
-		return invalid_value;
+	constexpr int max_dynamic_shared = 8, carveout = 9; // a wish in percent
+	if (attribute == carveout && value >= -1 && value <= 100)
+		return success;
+	if (attribute != max_dynamic_shared || value > max_block_shared)
+		return complain(invalid_value, __func__, "another attribute, or too much shared memory");
 	kernel->shared = value;
 	return success;
 }
