@@ -104,7 +104,7 @@ func TestProfile(t *testing.T) {
 	const depth = 512
 	g := testDevice(t).(*gpu)
 	b := newBackend(g, "cuda:0")
-	defer b.Close()
+	t.Cleanup(func() { b.Close() }) // after its decoders
 	n, err := engine.Place(shape8B(t), b, nil)
 	if err != nil {
 		t.Fatal(err)
