@@ -24,6 +24,12 @@ inline const List &open(const void *list) {
 	constexpr unsigned flush_to_zero = 0x8000, denormals_are_zero = 0x40;
 	unsigned control = __builtin_ia32_stmxcsr() & ~(flush_to_zero | denormals_are_zero);
 	__builtin_ia32_ldmxcsr(l.flush ? control | flush_to_zero | denormals_are_zero : control);
+#else
+	constexpr uint64_t flush_to_zero = 1 << 24;
+	uint64_t control;
+	asm volatile("mrs %0, fpcr" : "=r"(control));
+	control = l.flush ? control | flush_to_zero : control & ~flush_to_zero;
+	asm volatile("msr fpcr, %0" : : "r"(control));
 #endif
 	return l;
 }
