@@ -135,7 +135,7 @@ func TestProfile(t *testing.T) {
 		g.early, b.device = early, launching{g}
 		measure(fmt.Sprintf("early %d, no graphs", early))
 		for _, ahead := range []int64{0, 4, 8, 16, 32} { // MiB
-			b.device = limited{g, 4 * ahead << 20}
+			b.device = limited{g, 12 * ahead << 20}
 			measure(fmt.Sprintf("early %d, ahead %d MiB", early, ahead))
 		}
 	}
