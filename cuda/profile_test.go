@@ -231,7 +231,7 @@ func (l launching) fork() (device, error) {
 	return launching{g}, err
 }
 
-// limited is a GPU that tells of another L2 cache, a quarter of which is used to fetch weights ahead.
+// limited is a GPU that tells of another L2 cache, a twelfth of which is used to fetch weights ahead.
 type limited struct {
 	*gpu
 	l2 int64
