@@ -3,7 +3,6 @@ package cuda
 import (
 	"fmt"
 	"math"
-	"strings"
 )
 
 // queryTile is the least number that divides the queries which a block of attention takes.
@@ -204,8 +203,7 @@ type attendForm struct {
 	warps   int
 }
 
-// attendForm chooses one for a number of queries a kv head: few warps that share a tile of keys and values leave room for
-// more tiles under way, many read it once.
+// attendForm chooses one for a number of queries a kv head. With few queries most warps only fetch.
 func (s *state) attendForm(queries int) attendForm {
 	if s.cache.t == cacheF32 {
 		return attendForm{"attend_f32", 16, 4}
@@ -214,16 +212,11 @@ func (s *state) attendForm(queries int) attendForm {
 	if s.cache.t == cacheQ8 {
 		name = "attend_q8"
 	}
-	name = fmt.Sprintf("%s_%d", name, s.HeadDim)
-	switch {
-	case queries <= 16:
-		return attendForm{name + "_1", 16, 1}
-	case queries <= 32:
-		return attendForm{name + "_2", 32, 1}
-	case queries <= 64:
-		return attendForm{name + "_2", 64, 2}
+	name = fmt.Sprintf("%s_%d_1", name, s.HeadDim)
+	if queries <= 64 {
+		return attendForm{name, 64, 4}
 	}
-	return attendForm{name + "_2", 128, 4}
+	return attendForm{name, 128, 8}
 }
 
 // shared is the shared memory of a block: its queries and tiles of keys and values, two of each on tensor cores.
@@ -236,11 +229,11 @@ func (f attendForm) shared(s *state) int {
 
 // blocks fills the GPU, and no more: a block goes from work to work. If it can, it stays with the same queries.
 func (f attendForm) blocks(p properties, s *state, rows int) int {
-	const reserved = 1 << 10 // of shared memory, by every block
-	each := (p.shared + reserved) / (f.shared(s) + reserved)
-	if !strings.HasSuffix(f.kernel, "_1") {
-		each = min(each, 8/f.warps) // by registers
-	}
+	const (
+		reserved = 1 << 10 // of shared memory, by every block
+		most     = 256     // queries that there are registers for
+	)
+	each := min((p.shared+reserved)/(f.shared(s)+reserved), most/f.queries)
 	blocks, queries := p.multiprocessors*max(1, each), s.KVHeads*ceil(rows*s.group(), f.queries)
 	if blocks > queries {
 		blocks = blocks / queries * queries

@@ -255,11 +255,10 @@ template <int chunks, bool q8, int m> __device__ inline void attendTiles(const A
 	}
 }
 
-// Names say the cache's type, the head dim, and the tiles of 16 queries that a warp has. With two, more warps would not
-// find registers.
+// Names say the cache's type, the head dim, and the tiles of 16 queries that a warp has.
 #define ATTEND(name, chunks, q8) \
-	extern "C" __global__ void __launch_bounds__(256) name##_1(AttendArgs a) { attendTiles<chunks, q8, 1>(a); } \
-	extern "C" __global__ void __launch_bounds__(128) name##_2(AttendArgs a) { attendTiles<chunks, q8, 2>(a); }
+	extern "C" __global__ void __launch_bounds__(256, 2) name##_1(AttendArgs a) { attendTiles<chunks, q8, 1>(a); } \
+	extern "C" __global__ void __launch_bounds__(128, 2) name##_2(AttendArgs a) { attendTiles<chunks, q8, 2>(a); }
 ATTEND(attend_f16_32, 1, false)
 ATTEND(attend_f16_64, 2, false)
 ATTEND(attend_f16_128, 4, false)

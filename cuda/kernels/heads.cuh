@@ -84,7 +84,7 @@ extern "C" __global__ void __launch_bounds__(32 * headWarps) heads(HeadsArgs a) 
 		float sum = 0;
 		for (int c = 0; c < n; c++) sum = fmaf(x[c], x[c], sum);
 		for (int m = 16; m > 0; m /= 2) sum += shuffleXor(sum, m);
-		float s = float(1 / sqrt(double(sum / a.dim + a.eps)));
+		float s = 1 / sqrtf(sum / a.dim + a.eps);
 		// The other value of a pair is with another lane unless half the head is a multiple of 32.
 		__shared__ float shared[headWarps][maxDim];
 		float *normed = shared[warpId()];

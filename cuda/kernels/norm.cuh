@@ -72,7 +72,7 @@ extern "C" __global__ void __launch_bounds__(normThreads) norm(NormArgs a) {
 		loadGroup(src, group, a.width, more);
 		for (int i = 0; i < 8; i++) sum = fmaf(more[i], more[i], sum);
 	}
-	const float mean = blockSum(sum) / a.width, s = float(1 / sqrt(double(mean + a.eps)));
+	const float mean = blockSum(sum) / a.width, s = 1 / sqrtf(mean + a.eps);
 	for (int group = warp; group < groups; group += warps) {
 		if (group > warp) {
 			loadGroup(src, group, a.width, x);
