@@ -84,7 +84,7 @@ func TestChoose(t *testing.T) {
 	b := newBench(t, 4)
 	const first, position = 2, 70
 	for i, s := range options {
-		for n := range len(special) + 6 {
+		for n := range len(special) + 3 {
 			rows, vocab := 1, 1+b.random.IntN(1500)
 			var logits []float32
 			if n < len(special) {
