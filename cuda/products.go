@@ -75,7 +75,11 @@ func launchProducts(d device, in input, add bool, list []product) error {
 		return floatProducts(d, in.floats, add, list)
 	}
 	if in.acts.rows <= fewRows {
-		return fewProducts(d, in.acts, add, list, fewShapeOf(in.acts.form, in.acts.rows))
+		weightTiles := 0
+		for _, p := range list {
+			weightTiles += tiles(p.w.rows)
+		}
+		return fewProducts(d, in.acts, add, list, fewShapeOf(d, in.acts.form, in.acts.rows, weightTiles))
 	}
 	return manyProducts(d, in.acts, add, list)
 }
@@ -109,12 +113,14 @@ type fewShape struct {
 	blocks int // on a multiprocessor
 }
 
-func fewShapeOf(f form, rows int) fewShape {
+// fewShapeOf divides products of so many tiles of weights. Where a multiprocessor has one or two of them, what counts is how
+// soon the chain can go on, hence two passes.
+func fewShapeOf(d device, f form, rows, weightTiles int) fewShape {
 	s := fewShape{tiles: 1, passes: 1, warps: 8, blocks: 2}
 	switch {
 	case rows <= actRows:
 		return s
-	case rows <= 2*actRows || f == form32:
+	case rows <= 2*actRows || f == form32 || weightTiles <= 2*d.properties().multiprocessors:
 		s.tiles = 2
 	default:
 		s.tiles = 4

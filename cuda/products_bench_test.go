@@ -220,7 +220,7 @@ func BenchmarkShapes(b *testing.B) {
 		for _, m := range multiplications {
 			for _, tiles := range []int{1, 2, 4} {
 				for _, n := range []int{1, 8, 16, 32, 64} {
-					least := fewShapeOf(formOf(t), n).tiles
+					least := fewShapeOf(p.d, formOf(t), n, 1<<20).tiles
 					if tiles != least && !(tiles == 2 && least == 4) || tiles == 2 && n == 64 {
 						continue
 					}

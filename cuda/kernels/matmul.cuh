@@ -258,16 +258,29 @@ struct Step256 {
 	}
 };
 
-// store stores what a lane has of a tile of 16 x 8.
-__device__ inline void store(const float (&acc)[4], const ProductsArgs &a, const Product &p, int tile, int column) {
-	const int row = tileRows * tile + laneId() / 4;
-	column += 2 * (laneId() % 4);
-	for (int i = 0; i < 4; i++)
-		if (row + i / 2 * 8 < p.rows && column + i % 2 < a.acts.rows) {
-			float &to = p.dst[int64(column + i % 2) * p.stride + row + i / 2 * 8];
-			to = a.add ? to + acc[i] : acc[i];
-		}
-}
+// Output is what a lane has of a tile of 16 x 8 in dst. Elements are loaded before any is stored: the compiler cannot know
+// that they are not the same.
+struct Output {
+	float *at;
+	int rows, columns, stride; // from the lane's first on
+
+	__device__ Output(const ProductsArgs &a, const Product &p, int tile, int column) {
+		const int row = tileRows * tile + laneId() / 4;
+		column += 2 * (laneId() % 4);
+		at = p.dst + int64(column) * p.stride + row;
+		rows = p.rows - row, columns = a.acts.rows - column, stride = p.stride;
+	}
+	__device__ bool has(int i) const { return i / 2 * 8 < rows && i % 2 < columns; }
+	__device__ float &operator[](int i) const { return at[i % 2 * int64(stride) + i / 2 * 8]; }
+	__device__ void load(float (&v)[4]) const {
+		for (int i = 0; i < 4; i++)
+			if (has(i)) v[i] = (*this)[i];
+	}
+	__device__ void store(const float (&v)[4]) const {
+		for (int i = 0; i < 4; i++)
+			if (has(i)) (*this)[i] = v[i];
+	}
+};
 
 // fewRows multiplies in passes over 8 * tiles columns. The chains of two tiles go from warp to warp together: links are their
 // number in all passes, and links * warps is at most 16, the number of barriers. Blocks take tiles in turn, so any grid does.
@@ -315,6 +328,10 @@ template <class Step, int tiles> __device__ inline void fewRows(const ProductsAr
 				float acc[together][4];
 				uint32 at = chain + (pass * tiles + n) * tileBytes, here = link * warps + warp, there = link * warps + follower;
 				hold(at), hold(there);
+				auto output = [&](int m) { return Output(a, p, (item.at - item.step) / span, (pass * tiles + n + m) * actRows); };
+				float before[together][4] = {};
+				if (ends && a.add)
+					for (int m = 0; m < together; m++) output(m).load(before[m]);
 
 				barrierWait(here, 64);
 				for (int m = 0; m < together; m++) loadShared(v[m], at + m * tileBytes, item.step > 0);
@@ -326,7 +343,10 @@ template <class Step, int tiles> __device__ inline void fewRows(const ProductsAr
 				}
 				if (!last) barrierArrive(there, 64);
 				if (ends)
-					for (int m = 0; m < together; m++) store(acc[m], a, p, (item.at - item.step) / span, (pass * tiles + n + m) * actRows);
+					for (int m = 0; m < together; m++) {
+						for (int i = 0; i < 4 && a.add; i++) acc[m][i] = before[m][i] + acc[m][i];
+						output(m).store(acc[m]);
+					}
 			}
 		}
 	}

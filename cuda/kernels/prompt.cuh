@@ -228,11 +228,19 @@ template <class T, class Sums> __device__ inline void manyRows(WarpSums &to, con
 	for (int i = 0; i < warpRows * warpColumns * 4; i++) to[i / 16][i / 4 % 4][i % 4] = sums.acc[i / 16][i / 4 % 4][i % 4];
 }
 
-__device__ inline void storeAll(const WarpSums &acc, const ProductsArgs &a, const Source &s, int m0, int n0) {
+__device__ inline void store(WarpSums &acc, const ProductsArgs &a, const Source &s, int m0, int n0) {
+	auto output = [&](int m, int n) { return Output(a, *s.p, s.tile + m0 + m, (s.column + n0 + n) * actRows); };
+	WarpSums before = {};
+	if (a.add)
+#pragma unroll
+		for (int i = 0; i < warpRows * warpColumns; i++) output(i / warpColumns, i % warpColumns).load(before[i / warpColumns][i % warpColumns]);
 #pragma unroll
 	for (int m = 0; m < warpRows; m++)
 #pragma unroll
-		for (int n = 0; n < warpColumns; n++) store(acc[m][n], a, *s.p, s.tile + m0 + m, (s.column + n0 + n) * actRows);
+		for (int n = 0; n < warpColumns; n++) {
+			for (int i = 0; i < 4 && a.add; i++) acc[m][n][i] = before[m][n][i] + acc[m][n][i];
+			output(m, n).store(acc[m][n]);
+		}
 }
 
 extern "C" __global__ void __launch_bounds__(512) prompt32(const __grid_constant__ ProductsArgs a) {
@@ -243,7 +251,7 @@ extern "C" __global__ void __launch_bounds__(512) prompt32(const __grid_constant
 	WarpSums acc;
 	if (source.p->format == typeQ8_0) manyRows<Q8_0, Sums32<Q8_0>>(acc, a, source, m0, n0);
 	else manyRows<Q4_0, Sums32<Q4_0>>(acc, a, source, m0, n0);
-	storeAll(acc, a, source, m0, n0);
+	store(acc, a, source, m0, n0);
 }
 
 extern "C" __global__ void __launch_bounds__(512) prompt256(const __grid_constant__ ProductsArgs a) {
@@ -255,5 +263,5 @@ extern "C" __global__ void __launch_bounds__(512) prompt256(const __grid_constan
 	if (source.p->format == typeQ4_K) manyRows<Q4_K, Sums256<Q4_K>>(acc, a, source, m0, n0);
 	else if (source.p->format == typeQ5_K) manyRows<Q5_K, Sums256<Q5_K>>(acc, a, source, m0, n0);
 	else manyRows<Q6_K, Sums256<Q6_K>>(acc, a, source, m0, n0);
-	storeAll(acc, a, source, m0, n0);
+	store(acc, a, source, m0, n0);
 }
