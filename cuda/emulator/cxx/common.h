@@ -11,8 +11,13 @@ inline uint8 *sharedMemory() { return static_cast<uint8 *>(emulator::block().sha
 inline float floatOf(uint32 bits) { return __uint_as_float(bits); }
 inline uint32 bitsOf(float x) { return __float_as_uint(x); }
 
-inline half halfOf(float x) { return emulated::bits<half>(static_cast<_Float16>(x)); }
-inline float floatOfHalf(half h) { return emulated::bits<_Float16>(h); }
+#ifdef __aarch64__
+using Float16 = __fp16;
+#else
+using Float16 = _Float16;
+#endif
+inline half halfOf(float x) { return emulated::bits<half>(static_cast<Float16>(x)); }
+inline float floatOfHalf(half h) { return emulated::bits<Float16>(h); }
 inline half2 halvesOf(float low, float high) { return half2(halfOf(high)) << 16 | halfOf(low); }
 // Sums and products of halves in float round to half as if they had been exact: float has more than twice the digits.
 inline half2 addHalves(half2 a, half2 b) {
