@@ -16,7 +16,7 @@ import (
 )
 
 // compilers that have what the headers need: vectors with swizzles, and _Float16 that rounds each operation.
-var compilers = []string{"clang++-16", "clang++-17", "clang++-18", "clang++-19", "clang++"}
+var compilers = []string{"clang++-16", "clang++-17", "clang++-18", "clang++-19", "clang++-20", "clang++-21", "clang++-22", "clang++"}
 
 var flags = []string{
 	"-Xclang", "-ffloat16-excess-precision=none", "-Wno-unknown-attributes", "-Wno-duplicate-decl-specifier", "-Wno-unused-function",
