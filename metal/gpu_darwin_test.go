@@ -2,7 +2,10 @@
 
 package metal
 
-import "testing"
+import (
+	"sync"
+	"testing"
+)
 
 // thorough: a GPU is fast.
 var all = true
@@ -11,15 +14,21 @@ var thorough = &all
 // modelDevice is the machine's GPU too.
 func modelDevice(t testing.TB, seed uint64) device { return testDevice(t, seed) }
 
+var openOnce = sync.OnceValues(openDevice)
+
+// open is a device that stays open for the next test: the kernels are compiled once.
+type open struct{ device }
+
+func (open) close() error { return nil }
+
 // testDevice is the machine's GPU.
 func testDevice(t testing.TB, _ uint64) device {
 	t.Helper()
-	d, err := openDevice()
+	d, err := openOnce()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { d.close() })
-	return d
+	return open{d}
 }
 
 // TestCompile has Apple's compiler read the kernels, on whatever device there is.
