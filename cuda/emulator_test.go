@@ -16,6 +16,7 @@ import (
 // emulated is a device of the emulator. What is queued on it runs when it has to: when something waits for it.
 type emulated struct {
 	machine     *emulator.Machine
+	props       properties
 	total, used int64
 	sizes       map[pointer]int64
 	seed        uint64
@@ -43,7 +44,8 @@ func newEmulator(t testing.TB, load func() (*emulator.Machine, error)) *emulated
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &emulated{machine: m, total: emulatorTotal, sizes: map[pointer]int64{}, seed: 1}
+	p := properties{name: "emulator", major: 8, minor: 6, multiprocessors: 4, shared: 99 << 10, l2: 4 << 20}
+	return &emulated{machine: m, props: p, total: emulatorTotal, sizes: map[pointer]int64{}, seed: 1}
 }
 
 // thorough is whether tests are to look at everything that they could.
@@ -53,9 +55,7 @@ const thorough = false
 func testDevice(t testing.TB) device { return newEmulator(t, loadKernels) }
 func fastDevice(t testing.TB) device { return newEmulator(t, loadFastKernels) }
 
-func (e *emulated) properties() properties {
-	return properties{name: "emulator", major: 8, minor: 6, multiprocessors: 4, shared: 99 << 10, l2: 4 << 20}
-}
+func (e *emulated) properties() properties { return e.props }
 
 func (e *emulated) memory() (free, total int64, err error) { return e.total - e.used, e.total, nil }
 
@@ -113,8 +113,8 @@ func (e *emulated) download(dst []byte, src pointer) error {
 }
 
 func (e *emulated) launch(kernel string, grid [3]int, block, shared int, args unsafe.Pointer, size uintptr) error {
-	if shared > e.properties().shared {
-		return fmt.Errorf("emulator: %s: %d bytes of shared memory, of %d", kernel, shared, e.properties().shared)
+	if shared > e.props.shared {
+		return fmt.Errorf("emulator: %s: %d bytes of shared memory, of %d", kernel, shared, e.props.shared)
 	}
 	one := emulatedLaunch{kernel, grid, block, shared, append([]byte(nil), unsafe.Slice((*byte)(args), size)...)}
 	if e.recording != nil {
