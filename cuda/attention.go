@@ -53,7 +53,7 @@ type headsArgs struct {
 	t                         cacheType
 	block                     int32
 	eps, scale                float32
-	_                         int32
+	group                     int32
 	ahead                     span
 }
 
@@ -67,7 +67,7 @@ func heads(d device, s *state, layer int, q, k, v matrix, qNorm, kNorm pointer, 
 	a := headsArgs{
 		control: s.control.at, angles: s.angles, q: q.at, k: k.at, v: v.at, qNorm: qNorm, kNorm: kNorm,
 		queries: s.queries, keys: c.keys(layer), values: c.values(layer), headBytes: c.headBytes(),
-		rows: int32(q.rows), heads: int32(s.Heads), kvHeads: int32(s.KVHeads), dim: int32(s.HeadDim),
+		rows: int32(q.rows), heads: int32(s.Heads), kvHeads: int32(s.KVHeads), dim: int32(s.HeadDim), group: int32(s.group()),
 		queryRows: int32(s.queryRows(q.rows)), t: c.t, eps: s.Eps, ahead: ahead,
 		// Scores are to base 2.
 		scale: float32(math.Log2E / math.Sqrt(float64(s.HeadDim))),

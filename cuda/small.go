@@ -17,8 +17,7 @@ type normArgs struct {
 	src, w, dst pointer
 	acts        actsArgs
 	rows, width int32
-	eps         float32
-	_           int32
+	eps, share  float32
 	ahead       span
 }
 
@@ -26,7 +25,7 @@ type normArgs struct {
 func norm(d device, dst matrix, q acts, src matrix, w pointer, eps float32, ahead span) error {
 	threads := min(normThreads, 32*ceil(src.cols, actGroup))
 	return launch(d, "norm", [3]int{src.rows + spare(ahead), 1, 1}, threads, 0, &normArgs{
-		src: src.at, w: w, dst: dst.at, acts: q.args(), rows: int32(src.rows), width: int32(src.cols), eps: eps, ahead: ahead,
+		src: src.at, w: w, dst: dst.at, acts: q.args(), rows: int32(src.rows), width: int32(src.cols), eps: eps, share: 1 / float32(src.cols), ahead: ahead,
 	})
 }
 

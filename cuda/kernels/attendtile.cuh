@@ -184,7 +184,7 @@ template <int chunks, bool q8, int m> struct Rows {
 				uint32 q = query(w, i, h), row = q / uint32(a.group);
 				int64 at = (int64(w.split) * a.rows + row) * a.heads + w.kvHead * a.group + (q - row * a.group);
 				if (t == 0) a.parts[at] = {peak[i][h], total};
-				float inverse = 1 / total;
+				float inverse = reciprocalFast(total);
 				for (int c = 0; c < chunks; c++) {
 					Bytes16 v;
 					for (int j = 0; j < 4; j++)

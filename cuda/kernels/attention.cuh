@@ -145,7 +145,7 @@ struct Sum {
 };
 
 __device__ inline void add(Sum &s, float peak, float sum, float weight, const float (&x)[8]) {
-	float top = fmaxf(s.peak, peak), old = exp2f(s.peak - top), now = exp2f(peak - top);
+	float top = fmaxf(s.peak, peak), old = exp2Fast(s.peak - top), now = exp2Fast(peak - top);
 	s.peak = top;
 	s.sum = fmaf(s.sum, old, now * sum);
 	for (int i = 0; i < 8; i++) s.x[i] = fmaf(s.x[i], old, now * weight * x[i]);
@@ -183,7 +183,8 @@ template <class T> __device__ inline void mergeParts(const MergeArgs &a) {
 	__syncthreads();
 	if (warp > 0) return;
 	for (int w = 1; w < smaller(mergeChains, splits); w++) add(s, sums[w][lane].peak, sums[w][lane].sum, 1, sums[w][lane].x);
-	for (int i = 0; i < 8; i++) s.x[i] = at < width ? s.x[i] / s.sum : 0;
+	float inverse = reciprocalFast(s.sum);
+	for (int i = 0; i < 8; i++) s.x[i] = at < width ? s.x[i] * inverse : 0;
 	if (a.dst && at < width) {
 		float *dst = a.dst + int64(row) * width + at;
 		for (int i = 0; i < 8; i++) dst[i] = s.x[i];

@@ -62,9 +62,11 @@ constexpr float maxScale = 512; // 127 times it is below maxHalf
 // with f32.
 template <int n> __device__ inline void storeHead(CacheType type, bool isKey, uint8 *head, int dim, int position, const float (&x)[n]) {
 	int lane = laneId();
-	for (int c = 0; c < n; c++) {
+	// The next chunk's element lies at a fixed distance.
+	Element e = element(type, isKey, dim, position, lane);
+	const int step = type == cacheF32 ? 4 * 32 : type == cacheF16 ? 2 * chunkElems : chunkElems;
+	for (int c = 0; c < n; c++, e.value += step, e.scale += 2 * 32) {
 		if (32 * c + lane >= dim) break;
-		Element e = element(type, isKey, dim, position, 32 * c + lane);
 		if (type == cacheF32) {
 			*reinterpret_cast<float *>(head + e.value) = x[c];
 		} else if (type == cacheF16) {

@@ -26,7 +26,7 @@ extern "C" __global__ void __launch_bounds__(32 * gateWarps) gate(GateArgs a) {
 	float x[8], up[8];
 	loadGroup(a.gate + first, group, a.width, x);
 	loadGroup(a.up + first, group, a.width, up);
-	for (int i = 0; i < 8; i++) x[i] = x[i] / (1 + expf(-x[i])) * up[i];
+	for (int i = 0; i < 8; i++) x[i] = x[i] * reciprocalFast(1 + exp2Fast(x[i] * -1.44269504f)) * up[i];
 	if (a.dst) storeGroup(a.dst + first, group, a.width, x);
 	if (a.acts.at) storeActs(a.acts, row, group, x);
 }

@@ -43,7 +43,7 @@ struct HeadsArgs {
 	int32 block;                  // keys and values lie at the row, not at its position
 	float eps;
 	float scale;                  // of queries
-	int32 pad;
+	int32 group;                  // heads of a kv head
 	Span ahead;
 };
 
@@ -60,13 +60,13 @@ extern "C" __global__ void __launch_bounds__(32 * headWarps) heads(HeadsArgs a) 
 	releaseNext();
 	constexpr int n = maxDim / 32;
 	int lane = laneId(), slots = a.heads + 2 * a.kvHeads;
-	int index = blockIdx.x * headWarps + warpId();
-	if (index >= a.rows * slots) {
+	const uint32 index = blockIdx.x * headWarps + warpId();
+	if (index >= uint32(a.rows * slots)) {
 		int spare = ceilDiv(a.rows * slots, headWarps);
 		if (int(blockIdx.x) >= spare) prefetchSpan(a.ahead, blockIdx.x - spare, gridDim.x - spare);
 		return;
 	}
-	int row = index / slots, slot = index % slots;
+	const int row = index / uint32(slots), slot = index - row * slots;
 	bool isQuery = slot < a.heads, isKey = !isQuery && slot < a.heads + a.kvHeads;
 	int head = isQuery ? slot : isKey ? slot - a.heads : slot - a.heads - a.kvHeads;
 	const float *src = isQuery ? a.q + (int64(row) * a.heads + head) * a.dim
@@ -84,7 +84,7 @@ extern "C" __global__ void __launch_bounds__(32 * headWarps) heads(HeadsArgs a) 
 		float sum = 0;
 		for (int c = 0; c < n; c++) sum = fmaf(x[c], x[c], sum);
 		for (int m = 16; m > 0; m /= 2) sum += shuffleXor(sum, m);
-		float s = 1 / sqrtf(sum / a.dim + a.eps);
+		float s = rsqrtf(sum / a.dim + a.eps);
 		// The other value of a pair is with another lane unless half the head is a multiple of 32.
 		__shared__ float shared[headWarps][maxDim];
 		float *normed = shared[warpId()];
@@ -97,18 +97,16 @@ extern "C" __global__ void __launch_bounds__(32 * headWarps) heads(HeadsArgs a) 
 		for (int c = 0; c < n; c++) {
 			int i = 32 * c + lane;
 			if (i >= a.dim) break;
-			Angle r = a.angles[row * half + i % half];
+			Angle r = a.angles[row * half + (i < half ? i : i - half)];
 			x[c] = i < half ? normed[i] * r.cos - normed[i + half] * r.sin : normed[i] * r.cos + normed[i - half] * r.sin;
 		}
 	}
 	if (isQuery) {
-		int group = a.heads / a.kvHeads;
-		int64 first = int64(head / group) * a.queryRows * a.dim;
-		int query = row * group + head % group;
-		for (int c = 0; c < n; c++) {
-			int i = 32 * c + lane;
-			if (i >= a.dim) break;
-			int64 at = first + queryElement(a.t, a.dim, query, i);
+		const int kvHead = uint32(head) / uint32(a.group), query = row * a.group + head - kvHead * a.group;
+		const int64 first = int64(kvHead) * a.queryRows * a.dim;
+		int64 at = first + queryElement(a.t, a.dim, query, lane);
+		for (int c = 0; c < n; c++, at += a.t == cacheF32 ? 32 : 512) { // to the next chunk
+			if (32 * c + lane >= a.dim) break;
 			float v = x[c] * a.scale;
 			if (a.t == cacheF32) reinterpret_cast<float *>(a.queries)[at] = v;
 			else reinterpret_cast<half *>(a.queries)[at] = halfOf(bounded(v, maxHalf));

@@ -48,8 +48,7 @@ struct NormArgs {
 	float *dst;       // as src, or 0
 	Acts acts;        // at 0: none
 	int32 rows, width;
-	float eps;
-	int32 pad;
+	float eps, share; // share: 1 / width
 	Span ahead;
 };
 
@@ -72,7 +71,7 @@ extern "C" __global__ void __launch_bounds__(normThreads) norm(NormArgs a) {
 		loadGroup(src, group, a.width, more);
 		for (int i = 0; i < 8; i++) sum = fmaf(more[i], more[i], sum);
 	}
-	const float mean = blockSum(sum) / a.width, s = 1 / sqrtf(mean + a.eps);
+	const float s = rsqrtf(blockSum(sum) * a.share + a.eps);
 	for (int group = warp; group < groups; group += warps) {
 		if (group > warp) {
 			loadGroup(src, group, a.width, x);

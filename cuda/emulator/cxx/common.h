@@ -30,6 +30,7 @@ inline half2 mulHalves(half2 a, half2 b) {
 inline uint32 permute(uint32 a, uint32 b, uint32 selector) { return __byte_perm(a, b, selector); }
 
 inline float exp2Fast(float x) { return x < -126 ? 0 : exp2f(x); }
+inline float reciprocalFast(float x) { return 1 / x; }
 inline float log2Fast(float x) { return log2f(x); }
 
 template <class T> inline T loadOnce(const T *p) { return *p; }
