@@ -64,5 +64,5 @@ type quantizeArgs struct{ form, k int32 }
 
 // quantize sets dst to src in dst's form, with the bits of quant.Act.
 func quantize(l *list, dst acts, src matrix) {
-	add(l, "quantize", [3]int{ceil(dst.k, 256), dst.rows, 1}, simd, quantizeArgs{int32(dst.form), int32(dst.k)}, src.at, dst.q, dst.scales, dst.sums)
+	launch(l, "quantize", [3]int{ceil(dst.k, 256), dst.rows, 1}, simd, quantizeArgs{int32(dst.form), int32(dst.k)}, src.at, dst.q, dst.scales, dst.sums)
 }

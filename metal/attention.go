@@ -78,7 +78,7 @@ func (c *context) attend(l *list, a attention, tiles int, out outputs) {
 				return
 			}
 			groups := [3]int{ceil(count, tilesAtOnce), ceil(a.rows*g.Heads/g.KVHeads, tileQueries), g.KVHeads}
-			add(l, fmt.Sprintf("attend_%s_%d", kind, ceil(g.HeadDim, 128)), groups, tilesAtOnce*simd, args,
+			launch(l, fmt.Sprintf("attend_%s_%d", kind, ceil(g.HeadDim, 128)), groups, tilesAtOnce*simd, args,
 				c.control.header(), a.q.at, keys, values, at(c.parts.tiles, 0))
 			n++
 		}
@@ -89,7 +89,7 @@ func (c *context) attend(l *list, a attention, tiles int, out outputs) {
 		width := g.Heads * g.HeadDim
 		o := out.args(width)
 		m := mergeArgs{args, flag(from == 0), flag(to == all), o.floats, o.form}
-		add(l, "merge", [3]int{ceil(width, 256), a.rows, 1}, simd, m, append([]binding{
+		launch(l, "merge", [3]int{ceil(width, 256), a.rows, 1}, simd, m, append([]binding{
 			c.control.header(), at(c.parts.tiles, 0), at(c.parts.kept, 0)}, out.bindings(at(c.parts.kept, 0))...)...)
 	}
 }
@@ -115,6 +115,6 @@ func (c *context) heads(l *list, layer int, q, k, v matrix, qNorm, kNorm binding
 		heads += g.KVHeads
 	}
 	const headsAtOnce = 4
-	add(l, "heads", [3]int{ceil(heads, headsAtOnce), q.rows, 1}, headsAtOnce*simd, a, c.control.header(), at(c.rotations.memory, 0),
+	launch(l, "heads", [3]int{ceil(heads, headsAtOnce), q.rows, 1}, headsAtOnce*simd, a, c.control.header(), at(c.rotations.memory, 0),
 		q.at, k.at, v.at, qNorm, kNorm, at(c.cache.keys[layer], 0), at(c.cache.values[layer], 0))
 }

@@ -70,7 +70,7 @@ func sample(l *list, c control, s engine.Sampling) {
 	if !s.Greedy() {
 		a.temperature = max(float32(s.Temp), leastTemperature)
 	}
-	add(l, "sample", [3]int{1, 1, 1}, 1, a, c.header())
+	launch(l, "sample", [3]int{1, 1, 1}, 1, a, c.header())
 }
 
 const seekTokens = 512
@@ -85,7 +85,7 @@ func seek(l *list, c control, pos int, tokens []int32) {
 	for at := 0; at == 0 || at < len(tokens); at += seekTokens {
 		a := seekArgs{position: int32(pos), first: int32(at)}
 		a.count = int32(copy(a.token[:], tokens[at:]))
-		add(l, "seek", [3]int{1, 1, 1}, simd, a, c.header(), c.tokens())
+		launch(l, "seek", [3]int{1, 1, 1}, simd, a, c.header(), c.tokens())
 	}
 }
 
@@ -93,14 +93,14 @@ type maskArgs struct{ rows, token int32 }
 
 // mask sets the tokens of rows 1..rows-1.
 func mask(l *list, c control, rows int, token int32) {
-	add(l, "mask", [3]int{1, 1, 1}, simd, maskArgs{int32(rows), token}, c.tokens())
+	launch(l, "mask", [3]int{1, 1, 1}, simd, maskArgs{int32(rows), token}, c.tokens())
 }
 
 type draftArgs struct{ rows, _ int32 }
 
 // draft makes the choices of the n first rows the tokens of the rows after them, and their chances an outcome.
 func draft(l *list, c control, n int) {
-	add(l, "draft", [3]int{1, 1, 1}, simd, draftArgs{rows: int32(n)}, c.header(), c.tokens(), c.choices(), c.chances(), c.toldChances())
+	launch(l, "draft", [3]int{1, 1, 1}, simd, draftArgs{rows: int32(n)}, c.header(), c.tokens(), c.choices(), c.chances(), c.toldChances())
 }
 
 // chooseThreads is the size of the threadgroup that goes over a row of logits, if it can be so large.
@@ -111,7 +111,7 @@ type chooseArgs struct{ vocab, first, noteChances, keep int32 }
 // choose decides on one token for each row of logits, the first of which belongs to row first of the pass.
 func choose(l *list, c control, logits matrix, first int, noteChances, keep bool) {
 	a := chooseArgs{vocab: int32(logits.cols), first: int32(first), noteChances: flag(noteChances), keep: flag(keep)}
-	add(l, "choose", [3]int{logits.rows, 1, 1}, l.most("choose", chooseThreads), a, c.header(), logits.at, c.choices(), c.chances())
+	launch(l, "choose", [3]int{logits.rows, 1, 1}, l.most("choose", chooseThreads), a, c.header(), logits.at, c.choices(), c.chances())
 }
 
 type acceptArgs struct{ rows, first, vocab, reject int32 }
@@ -124,7 +124,7 @@ func accept(l *list, c control, rows, first int, p, q matrix) {
 	} else {
 		a.reject = 1
 	}
-	add(l, "accept", [3]int{1, 1, 1}, l.most("accept", chooseThreads), a, c.header(), c.tokens(), c.choices(), c.toldTokens(), p.at, q.at)
+	launch(l, "accept", [3]int{1, 1, 1}, l.most("accept", chooseThreads), a, c.header(), c.tokens(), c.choices(), c.toldTokens(), p.at, q.at)
 }
 
 func flag(b bool) int32 {

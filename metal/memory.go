@@ -33,8 +33,8 @@ type list struct {
 	err    error // the first
 }
 
-// add adds a dispatch of groups of threads threads. args points to the kernel's struct, a copy of which belongs to the list.
-func add[T any](l *list, kernel string, groups [3]int, threads int, args T, buffers ...binding) {
+// launch adds a dispatch of groups of threads threads. args points to the kernel's struct, a copy of which belongs to the list.
+func launch[T any](l *list, kernel string, groups [3]int, threads int, args T, buffers ...binding) {
 	if l.err != nil {
 		return
 	}
@@ -50,7 +50,7 @@ func add[T any](l *list, kernel string, groups [3]int, threads int, args T, buff
 
 // most is the largest threadgroup that a kernel can have, of whole simdgroups and up to so many threads.
 func (l *list) most(kernel string, threads int) int {
-	if p, err := l.device.pipeline(kernel); err == nil { // add tells
+	if p, err := l.device.pipeline(kernel); err == nil { // launch tells
 		threads = min(threads, p.threads()/simd*simd)
 	}
 	return threads

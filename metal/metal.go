@@ -1,6 +1,7 @@
 package metal
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -85,7 +86,7 @@ func (b *Backend) wrap() error {
 	slices.SortFunc(b.waiting, func(v, w *weight) int {
 		from, _ := pagesOf(v.data)
 		other, _ := pagesOf(w.data)
-		return int(from) - int(other)
+		return cmp.Compare(from, other)
 	})
 	for len(b.waiting) > 0 {
 		from, to := pagesOf(b.waiting[0].data)

@@ -61,9 +61,9 @@ func tilingFor(rows int, exact bool) tiling {
 }
 
 // multiply adds a product by a tiling.
-func (m tiling) multiply(l *list, in acts, add_ bool, p product) {
+func (m tiling) multiply(l *list, in acts, add bool, p product) {
 	groups := [3]int{ceil(p.w.rows, m.rows*productSimds), ceil(in.rows, m.inputs), 1}
-	add(l, fmt.Sprintf(m.kernel, p.w.t), groups, productSimds*simd, p.args(in.rows, add_), p.w.at, in.q, in.scales, in.sums, p.dst.at)
+	launch(l, fmt.Sprintf(m.kernel, p.w.t), groups, productSimds*simd, p.args(in.rows, add), p.w.at, in.q, in.scales, in.sums, p.dst.at)
 }
 
 func (p product) args(inputs int, add bool) productArgs {
@@ -74,7 +74,7 @@ func (p product) args(inputs int, add bool) productArgs {
 var floatInputs = []int{1, 4, 8, 16}
 
 // multiplyFloats adds a product of float weights.
-func multiplyFloats(l *list, in matrix, add_ bool, p product) {
+func multiplyFloats(l *list, in matrix, add bool, p product) {
 	n := floatInputs[len(floatInputs)-1]
 	for _, f := range floatInputs {
 		if in.rows <= f {
@@ -84,7 +84,7 @@ func multiplyFloats(l *list, in matrix, add_ bool, p product) {
 	}
 	const rows = 8 // of a simdgroup
 	groups := [3]int{ceil(p.w.rows, rows*productSimds), ceil(in.rows, n), 1}
-	add(l, fmt.Sprintf("multiplyFloat_%v_%d", p.w.t, n), groups, productSimds*simd, p.args(in.rows, add_), p.w.at, in.at, in.at, in.at, p.dst.at)
+	launch(l, fmt.Sprintf("multiplyFloat_%v_%d", p.w.t, n), groups, productSimds*simd, p.args(in.rows, add), p.w.at, in.at, in.at, in.at, p.dst.at)
 }
 
 // products sets every dst to the input times its weight transposed, or adds that to it. All weights take the input's form.
@@ -114,5 +114,5 @@ type embedArgs struct{ cols, _ int32 }
 
 // embedRows sets row i of dst to row tokens[i] of a table.
 func embedRows(l *list, dst matrix, table *weight, tokens binding) {
-	add(l, fmt.Sprintf("embed_%v", table.t), [3]int{ceil(dst.cols, 256), dst.rows, 1}, 256, embedArgs{cols: int32(dst.cols)}, table.at, tokens, dst.at)
+	launch(l, fmt.Sprintf("embed_%v", table.t), [3]int{ceil(dst.cols, 256), dst.rows, 1}, 256, embedArgs{cols: int32(dst.cols)}, table.at, tokens, dst.at)
 }

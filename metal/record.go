@@ -21,15 +21,15 @@ type pass struct {
 // where the second only prepares what the first computes: Norm, Gate and Attend leave their rows as int8 for the product that
 // follows.
 type step struct {
-	launch func(l *list, s *step, tiles int)
-	out    outputs // of a Norm, Gate or Attend; no floats if nothing reads them
+	build func(l *list, s *step, tiles int)
+	out   outputs // of a Norm, Gate or Attend; no floats if nothing reads them
 }
 
 func (p *pass) dispatches(tiles int) ([]dispatch, error) {
 	if p.list == nil || p.tiles != tiles {
 		l := list{device: p.device}
 		for _, s := range p.steps {
-			s.launch(&l, s, tiles)
+			s.build(&l, s, tiles)
 		}
 		if l.err != nil {
 			return nil, l.err
@@ -54,21 +54,21 @@ type recorder struct {
 }
 
 // add keeps a step that computes rows rows.
-func (r *recorder) add(rows int, launch func(l *list, s *step, tiles int)) *step {
-	s := &step{launch: launch}
+func (r *recorder) add(rows int, build func(l *list, s *step, tiles int)) *step {
+	s := &step{build: build}
 	r.pass.steps = append(r.pass.steps, s)
 	r.pass.rows = max(r.pass.rows, rows)
 	return s
 }
 
 // rowwise keeps a step whose rows a product may take as int8.
-func (r *recorder) rowwise(dst engine.Buffer, launch func(l *list, s *step, tiles int)) {
-	r.add(dst.Rows(), launch).out.floats = matrixOf(dst)
+func (r *recorder) rowwise(dst engine.Buffer, build func(l *list, s *step, tiles int)) {
+	r.add(dst.Rows(), build).out.floats = matrixOf(dst)
 }
 
 // simple keeps a step that is the same whatever comes next.
-func (r *recorder) simple(rows int, launch func(l *list)) {
-	r.add(rows, func(l *list, _ *step, _ int) { launch(l) })
+func (r *recorder) simple(rows int, build func(l *list)) {
+	r.add(rows, func(l *list, _ *step, _ int) { build(l) })
 }
 
 func (r *recorder) Mask(rows int, token int32) {
@@ -104,11 +104,11 @@ func (r *recorder) Attend(layer int, dst, q, k, v engine.Buffer) {
 }
 
 // MatMul may run all products of a form together.
-func (r *recorder) MatMul(src engine.Buffer, add bool, list_ ...engine.Product) {
+func (r *recorder) MatMul(src engine.Buffer, add bool, asked ...engine.Product) {
 	from := matrixOf(src)
 	groups := map[form][]product{}
 	var forms []form
-	for _, p := range list_ {
+	for _, p := range asked {
 		w := p.Weight.(*weight)
 		f := formOf(w.t)
 		if groups[f] == nil {

@@ -32,11 +32,11 @@ func norm(l *list, out outputs, src matrix, w binding, eps float32) {
 	a := out.args(src.cols)
 	a.eps = eps
 	threads := l.most("norm", simd*min(ceil(src.cols, 256), 32))
-	add(l, "norm", [3]int{src.rows, 1, 1}, threads, a, append([]binding{src.at, w}, out.bindings(src.at)...)...)
+	launch(l, "norm", [3]int{src.rows, 1, 1}, threads, a, append([]binding{src.at, w}, out.bindings(src.at)...)...)
 }
 
 // gate is silu(gated) * up.
 func gate(l *list, out outputs, gated, up matrix) {
 	groups := [3]int{ceil(gated.cols, 256), gated.rows, 1}
-	add(l, "gate", groups, simd, out.args(gated.cols), append([]binding{gated.at, up.at}, out.bindings(up.at)...)...)
+	launch(l, "gate", groups, simd, out.args(gated.cols), append([]binding{gated.at, up.at}, out.bindings(up.at)...)...)
 }

@@ -11,7 +11,7 @@ struct AcceptArgs {
 // residual samples max(p-q, 0). Where rounding leaves nothing of it, p and q are equal and choice is as good.
 inline int residual(Group g, device const float *p, device const float *q, int vocab, Seed seed, int position, int choice) {
 	Best best = {-INFINITY, -1};
-	for (int t = g.thread_; t < vocab; t += g.size) {
+	for (int t = g.index; t < vocab; t += g.size) {
 		const float d = p[t] - q[t];
 		if (d > 0) best.consider(precise::log(d) + gumbel(seed, position, t, streamResidual), t);
 	}
@@ -22,12 +22,12 @@ inline int residual(Group g, device const float *p, device const float *q, int v
 kernel void accept(constant AcceptArgs &a [[buffer(0)]], device Control *control [[buffer(1)]], device int *tokens [[buffer(2)]],
                    device const int *choices [[buffer(3)]], device int *told [[buffer(4)]],
                    device const float *p [[buffer(5)]], device const float *q [[buffer(6)]],
-                   uint3 size [[threads_per_threadgroup]], uint thread_ [[thread_index_in_threadgroup]],
+                   uint3 size [[threads_per_threadgroup]], uint index [[thread_index_in_threadgroup]],
                    ushort simd [[simdgroup_index_in_threadgroup]], ushort lane [[thread_index_in_simdgroup]]) {
 	threadgroup float floats[32];
 	threadgroup int ints[32];
 	Group g;
-	g.thread_ = thread_, g.size = size.x, g.simd = simd, g.lane = lane, g.floats = floats, g.ints = ints;
+	g.index = index, g.size = size.x, g.simd = simd, g.lane = lane, g.floats = floats, g.ints = ints;
 	const int drafts = a.rows - a.first - 1, position = control->position + a.first;
 	const Seed seed = {control->seed[0], control->seed[1]};
 
@@ -48,7 +48,7 @@ kernel void accept(constant AcceptArgs &a [[buffer(0)]], device Control *control
 	if (a.reject && refused)
 		next = residual(g, p + long(n) * a.vocab, q + long(n) * a.vocab, a.vocab, seed, position + n + 1, next);
 	threadgroup_barrier(mem_flags::mem_device);
-	if (thread_ > 0) return;
+	if (index > 0) return;
 	for (int i = 0; i < n; i++) told[i] = tokens[a.first + i + 1];
 	told[n] = next;
 	control->tokens = n + 1;

@@ -14,7 +14,7 @@ struct ChooseArgs {
 
 // Group is a threadgroup, whose threads take the tokens thread, thread+size, ...
 struct Group {
-	int thread_, size;
+	int index, size;
 	ushort simd, lane;
 	threadgroup float *floats; // one a simdgroup
 	threadgroup int *ints;
@@ -83,7 +83,7 @@ struct Row {
 // measure is the number of tokens above r's place, or their weight.
 inline float measure(Group g, Row r, bool weigh) {
 	float sum = 0;
-	for (int t = g.thread_; t < r.vocab; t += g.size)
+	for (int t = g.index; t < r.vocab; t += g.size)
 		if (r.above(t)) sum += weigh ? r.weight(t) : 1.0f;
 	return groupSum(g, sum);
 }
@@ -111,31 +111,31 @@ inline void cut(Group g, thread Row &r, bool weigh, float target) {
 kernel void choose(constant ChooseArgs &a [[buffer(0)]], device const Control *control [[buffer(1)]], device float *logits [[buffer(2)]],
                    device int *choices [[buffer(3)]], device float *chances [[buffer(4)]],
                    uint3 at [[threadgroup_position_in_grid]], uint3 size [[threads_per_threadgroup]],
-                   uint thread_ [[thread_index_in_threadgroup]], ushort simd [[simdgroup_index_in_threadgroup]],
+                   uint index [[thread_index_in_threadgroup]], ushort simd [[simdgroup_index_in_threadgroup]],
                    ushort lane [[thread_index_in_simdgroup]]) {
 	threadgroup float floats[32];
 	threadgroup int ints[32];
 	Group g;
-	g.thread_ = thread_, g.size = size.x, g.simd = simd, g.lane = lane, g.floats = floats, g.ints = ints;
+	g.index = index, g.size = size.x, g.simd = simd, g.lane = lane, g.floats = floats, g.ints = ints;
 	const int row = a.first + at.x;
 	device float *l = logits + long(at.x) * a.vocab;
 
 	if (!(control->temperature > 0)) { // greedy
 		Best best = {-INFINITY, 0};
-		for (int t = thread_; t < a.vocab; t += g.size)
+		for (int t = index; t < a.vocab; t += g.size)
 			if (l[t] > best.key) best.key = l[t], best.token = t;
 		best = groupBest(g, best);
 		float sum = 0;
 		if (a.noteChances)
-			for (int t = thread_; t < a.vocab; t += g.size) sum += exponential(l[t] - best.key);
+			for (int t = index; t < a.vocab; t += g.size) sum += exponential(l[t] - best.key);
 		sum = groupSum(g, sum);
-		if (thread_ == 0) choices[row] = best.token;
-		if (thread_ == 0 && a.noteChances) chances[row] = 1.0f / sum;
+		if (index == 0) choices[row] = best.token;
+		if (index == 0 && a.noteChances) chances[row] = 1.0f / sum;
 		return;
 	}
 
 	Best top = {-INFINITY, 0};
-	for (int t = thread_; t < a.vocab; t += g.size) top.consider(number(l[t]), t);
+	for (int t = index; t < a.vocab; t += g.size) top.consider(number(l[t]), t);
 	top = groupBest(g, top);
 	Row r;
 	r.logits = l, r.vocab = a.vocab, r.peak = top.key, r.temperature = control->temperature, r.minP = control->minP;
@@ -151,16 +151,16 @@ kernel void choose(constant ChooseArgs &a [[buffer(0)]], device const Control *c
 	const Seed seed = {control->seed[0], control->seed[1]};
 	Best best = {-INFINITY, 0};
 	float sum = 0;
-	for (int t = thread_; t < a.vocab; t += g.size) {
+	for (int t = index; t < a.vocab; t += g.size) {
 		if (!r.kept(t)) continue;
 		sum += r.weight(t);
 		best.consider(r.scaled(t) + gumbel(seed, control->position + row + 1, t, streamChoice), t);
 	}
 	best = groupBest(g, best);
 	sum = groupSum(g, sum);
-	if (thread_ == 0) choices[row] = best.token;
-	if (thread_ == 0 && a.noteChances) chances[row] = 1.0f / sum;
+	if (index == 0) choices[row] = best.token;
+	if (index == 0 && a.noteChances) chances[row] = 1.0f / sum;
 	if (!a.keep) return;
 	threadgroup_barrier(mem_flags::mem_device);
-	for (int t = thread_; t < a.vocab; t += g.size) l[t] = r.kept(t) ? r.weight(t) / sum : 0.0f;
+	for (int t = index; t < a.vocab; t += g.size) l[t] = r.kept(t) ? r.weight(t) / sum : 0.0f;
 }

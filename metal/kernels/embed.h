@@ -10,8 +10,8 @@ struct EmbedArgs {
 template <typename T>
 kernel void embed(constant EmbedArgs &a [[buffer(0)]], device const uchar *table [[buffer(1)]], device const int *tokens [[buffer(2)]],
                   device float *dst [[buffer(3)]], uint3 group [[threadgroup_position_in_grid]],
-                  uint3 size [[threads_per_threadgroup]], uint thread_ [[thread_index_in_threadgroup]]) {
-	const int col = group.x * size.x + thread_;
+                  uint3 size [[threads_per_threadgroup]], uint index [[thread_index_in_threadgroup]]) {
+	const int col = group.x * size.x + index;
 	if (col >= a.cols) return;
 	const int blocks = a.cols / T::values;
 	device const uchar *row = table + long(tokens[group.y]) * blocks * T::bytes;

@@ -22,7 +22,7 @@ kernel void heads(constant HeadsArgs &a [[buffer(0)]], device const Control *con
                   ushort lane [[thread_index_in_simdgroup]]) {
 	threadgroup float shared[4][256];
 	threadgroup float *x = shared[simd];
-	const int row = at.y, position = control->position + row, dim = a.dim, half_ = dim / 2;
+	const int row = at.y, position = control->position + row, dim = a.dim, pairs = dim / 2;
 	int head = 4 * at.x + simd;
 	if (head >= a.heads + (a.store ? 2 : 1) * a.kvHeads) return;
 	const bool query = head < a.heads, value = head >= a.heads + a.kvHeads;
@@ -38,11 +38,11 @@ kernel void heads(constant HeadsArgs &a [[buffer(0)]], device const Control *con
 		for (int d = lane; d < dim; d += 32) sum = fma(x[d], x[d], sum);
 		const float scale = 1.0f / precise::sqrt(treeSum(sum) / float(dim) + a.eps);
 		simdgroup_barrier(mem_flags::mem_threadgroup);
-		for (int i = lane; i < half_; i += 32) {
-			const float2 turn = rotations[long(position) * half_ + i];
-			const float u = x[i] * scale * w[i], t = x[i + half_] * scale * w[i + half_];
+		for (int i = lane; i < pairs; i += 32) {
+			const float2 turn = rotations[long(position) * pairs + i];
+			const float u = x[i] * scale * w[i], t = x[i + pairs] * scale * w[i + pairs];
 			x[i] = u * turn.x - t * turn.y;
-			x[i + half_] = t * turn.x + u * turn.y;
+			x[i + pairs] = t * turn.x + u * turn.y;
 		}
 	}
 	simdgroup_barrier(mem_flags::mem_threadgroup);
