@@ -149,21 +149,21 @@ func fewProducts(d device, a acts, add bool, list []product, s fewShape) error {
 
 // manyProducts multiplies by more than fewRows rows (kernels/prompt.cuh).
 func manyProducts(d device, a acts, add bool, list []product) error {
-	const across, warpRows, warpColumns, shared = 4, 2, 4, 80 << 10
+	const across, warpColumns, shared = 2, 8, 80 << 10
 	columns := ceil(a.rows, actRows*across*warpColumns)
 	blocksOf := func(down int) (n int) {
 		for _, p := range list {
-			n += ceil(tiles(p.w.rows), warpRows*down) * columns
+			n += ceil(tiles(p.w.rows), down) * columns
 		}
 		return n
 	}
 	// The larger a block, the fewer bytes it reads; the more blocks, the more of the GPU is busy.
-	down := 4
-	for down > 1 && blocksOf(down) < d.properties().multiprocessors {
+	down := 8
+	for down > 2 && blocksOf(down) < d.properties().multiprocessors {
 		down /= 2
 	}
 	args := productsArgs{acts: a.args(), add: flag(add)}
-	total := fill(&args.list, &args.count, list, func(rows int) int { return ceil(tiles(rows), warpRows*down) })
+	total := fill(&args.list, &args.count, list, func(rows int) int { return ceil(tiles(rows), down) })
 	kernel := "prompt32"
 	if a.form == form256 {
 		kernel = "prompt256"

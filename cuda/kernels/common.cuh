@@ -123,7 +123,7 @@ __device__ inline void mmaS8(int32 (&c)[4], const uint32 (&a)[4], uint32 b0, uin
 	    : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
 	    : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
-// This one sets c to the product and `from`.
+// These set c to the product and `from`.
 __device__ inline void mmaS8(int32 (&c)[4], const uint32 (&a)[4], uint32 b0, uint32 b1, int32 from) {
 	asm("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %10, %10, %10};"
 	    : "=r"(c[0]), "=r"(c[1]), "=r"(c[2]), "=r"(c[3])
@@ -133,6 +133,11 @@ __device__ inline void mmaU8(int32 (&c)[4], const uint32 (&a)[4], uint32 b0, uin
 	asm("mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
 	    : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
 	    : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+__device__ inline void mmaU8(int32 (&c)[4], const uint32 (&a)[4], uint32 b0, uint32 b1, int32 from) {
+	asm("mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %10, %10, %10};"
+	    : "=r"(c[0]), "=r"(c[1]), "=r"(c[2]), "=r"(c[3])
+	    : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), "r"(from));
 }
 __device__ inline void mmaS8(int32 (&c)[4], uint32 a0, uint32 a1, uint32 b) {
 	asm("mma.sync.aligned.m16n8k16.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"

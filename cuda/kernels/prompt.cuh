@@ -1,16 +1,17 @@
 // Products of quantized weights with many rows of activations, in prompts: the same arithmetic as matmul.cuh, so the same bits.
 //
-// Instructions are the limit here. Per product mma.m16n8k32, which keeps an H100's tensor core busy for 6 cycles, a scheduler
-// starts about 13 for q4_k (4 multiply by scales, 5 are the chain and the mins) and 14 for q8_0 (12 are the chain). So what
-// matters is that none waits: operands come through shared memory, 128 values ahead, and 16 warps take turns. They meet only that
-// often, because right behind a barrier all load and none computes.
+// Instructions are the limit here. Per product mma.m16n8k32 of weights and activations, which keeps an H100's tensor core busy
+// for 6 cycles, a scheduler starts about 12 for q4_k (two of them are products, as weights take their scales in two parts),
+// 16 for q6_k (8 multiply by scales) and 18 for q8_0 (12 are the chain). So what matters is that none waits: operands come
+// through shared memory, 128 values ahead, and 16 warps take turns. They meet only that often, because right behind a barrier
+// all load and none computes.
 #pragma once
 #include "matmul.cuh"
 
-// A block computes 128 columns and, with 4, 8 or 16 warps, 32, 64 or 128 rows. Its warps stand in rows of 4, and each
-// computes 2 x 4 tiles of 16 x 8.
-constexpr int warpRows = 2, warpColumns = 4, across = 4, blockColumns = across * warpColumns;
-constexpr int mostRows = 4 * warpRows; // tiles of rows in a block
+// A block computes 128 columns and, with 4, 8 or 16 warps, 32, 64 or 128 rows. Its warps stand in pairs, and each computes
+// 8 tiles of 16 x 8 beside each other, so that it unpacks a fragment of weights for 8 products.
+constexpr int warpColumns = 8, across = 2, blockColumns = across * warpColumns;
+constexpr int mostRows = 8; // tiles of rows in a block, a warp has one
 
 // Shared memory is twice what a phase takes, two chunks, and twice what belongs to a group of 256 values: heads, and what is
 // behind the chunks of activations.
@@ -42,7 +43,7 @@ struct Source {
 		while (row >= a.list[product].end) product++;
 		p = &a.list[product];
 		if (product > 0) row -= a.list[product - 1].end;
-		tile = row * int(blockDim.x / 32 / across) * warpRows;
+		tile = row * int(blockDim.x / 32 / across);
 		column = blockIdx.x % columns * blockColumns;
 		lastTile = (p->rows - 1) / tileRows;
 		lastColumn = (a.acts.rows - 1) / actRows;
@@ -65,7 +66,7 @@ template <class T> struct Copies {
 	const uint8 *row, *column; // unit and record of the next group, of the warp's first tiles
 
 	__device__ Copies(const Shared<T> &shared, const ProductsArgs &a, const Source &s)
-		: shared(shared), a(a), s(s), rows(blockDim.x / 32 / across * warpRows),
+		: shared(shared), a(a), s(s), rows(blockDim.x / 32 / across),
 		  row(s.p->weights + int64(smaller(s.tile + warpId(), s.lastTile)) * a.acts.groups * T::unit), column(record(warpId())) {}
 	__device__ const uint8 *record(int n) const {
 		return a.acts.at + int64(smaller(s.column + n, s.lastColumn)) * a.acts.groups * actRecord;
@@ -88,123 +89,156 @@ template <class T> struct Copies {
 	}
 };
 
-using WarpSums = float[warpRows][warpColumns][4];
+using WarpSums = float[warpColumns][4];
 
 __device__ inline uint32 wordAt(const uint8 *p) { return *reinterpret_cast<const uint32 *>(p); }
 __device__ inline Bytes16 bytesAt(const uint8 *p) { return *reinterpret_cast<const Bytes16 *>(p); }
 
-// Sums are what a warp sums up: the chains, and in form 256 first the sums of scale*S of a group.
+// Place is where a warp is in its block: tile m of rows, tiles of columns from n on.
+struct Place {
+	int m, n;
+};
+
+// column is what a lane has of chunk c of a tile of columns, and row where that of the warp's tile of rows begins.
+template <class T> __device__ inline Bytes16 columnAt(const Shared<T> &shared, int n, int c) {
+	return bytesAt(shared.column(c & 2, n) + 512 * (c % 2) + 16 * laneId());
+}
+template <class T> __device__ inline const uint8 *rowAt(const Shared<T> &shared, int m, int c) {
+	return shared.row(c & 2, m) + T::chunk * (c % 2);
+}
+
+// q8_0 and q4_0.
 template <class T> struct Sums32 {
 	WarpSums acc = {};
 
-	__device__ void add(const Shared<T> &shared, int group, int c, int m0, int n0) {
+	__device__ void add(const Shared<T> &shared, int group, int c, const Place &at) {
 		const int g = laneId() / 4, t = laneId() % 4;
-		Bytes16 b[warpColumns];
-		Bytes8 act[warpColumns][2]; // A of columns 2t, 2t+1 in both blocks of the chunk
+		Chunk32 chunk;
+		T::template loadChunk<false>(chunk, rowAt(shared, at.m, c), laneId());
+		float weight[2][2]; // D of rows g, g+8 in both blocks of the chunk
+		for (int i = 0; i < 2; i++) {
+			const uint32 both = wordAt(shared.headOf(group, at.m) + 8 * (tileRows * (c / 2) + g + 8 * i) + 4 * (c % 2));
+			for (int j = 0; j < 2; j++) weight[i][j] = floatOfHalf(half(both >> 16 * j));
+		}
+		uint32 q[2][4];
+		for (int j = 0; j < 2; j++) T::fragment(chunk, j, q[j]);
+#pragma unroll
 		for (int n = 0; n < warpColumns; n++) {
-			b[n] = bytesAt(shared.column(c & 2, n0 + n) + 512 * (c % 2) + 16 * laneId());
-			const uint8 *scales = shared.behindOf(group, n0 + n) + 16 * (actRows * (c / 2) + 2 * t) + 8 * (c % 2);
-			for (int i = 0; i < 2; i++) act[n][i] = *reinterpret_cast<const Bytes8 *>(scales + 16 * i);
-		}
-#pragma unroll
-		for (int m = 0; m < warpRows; m++) {
-			Chunk32 chunk;
-			T::template loadChunk<false>(chunk, shared.row(c & 2, m0 + m) + T::chunk * (c % 2), laneId());
-			uint32 d[2];
-			for (int i = 0; i < 2; i++) d[i] = wordAt(shared.headOf(group, m0 + m) + 8 * (tileRows * (c / 2) + g + 8 * i) + 4 * (c % 2));
-#pragma unroll
+			const Bytes16 b = columnAt(shared, at.n + n, c);
+			Bytes8 act[2]; // A of columns 2t, 2t+1 in both blocks
+			const uint8 *scales = shared.behindOf(group, at.n + n) + 16 * (actRows * (c / 2) + 2 * t) + 8 * (c % 2);
+			for (int i = 0; i < 2; i++) act[i] = *reinterpret_cast<const Bytes8 *>(scales + 16 * i);
 			for (int j = 0; j < 2; j++) {
-				uint32 q[4];
-				T::fragment(chunk, j, q);
-				const float weight[2] = {floatOfHalf(half(d[0] >> 16 * j)), floatOfHalf(half(d[1] >> 16 * j))};
-#pragma unroll
-				for (int n = 0; n < warpColumns; n++) {
-					int32 v[4];
-					mmaS8(v, q, b[n].w[2 * j], b[n].w[2 * j + 1], 0x4b400000); // as in matmul.cuh
-					constexpr float unshift = 1.0f / (1 << T::lowShift);
-					for (int i = 0; i < 4; i++) {
-						const float sum = fmaf(floatOf(v[i]), unshift, -12582912.0f * unshift);
-						acc[m][n][i] = fmaf(weight[i / 2] * floatOf(act[n][i % 2].w[j]), sum, acc[m][n][i]);
-					}
-				}
-			}
-		}
-	}
-	__device__ void finishGroup(const Shared<T> &, int, int, int) {}
-};
-
-template <class T> struct Sums256 {
-	WarpSums acc = {};
-	int32 dots[warpRows][warpColumns][4];
-
-	static constexpr bool isQ6_K = T::unit == Q6_K::unit;
-
-	__device__ void add(const Shared<T> &shared, int group, int c, int m0, int n0) {
-		const int g = laneId() / 4;
-		Bytes16 b[warpColumns];
-		for (int n = 0; n < warpColumns; n++) b[n] = bytesAt(shared.column(c & 2, n0 + n) + 512 * (c % 2) + 16 * laneId());
-#pragma unroll
-		for (int m = 0; m < warpRows; m++) {
-			Chunk256 chunk;
-			T::template loadChunk<false>(chunk, shared.row(c & 2, m0 + m) + T::chunk * (c % 2), laneId());
-			uint32 scales[2]; // four, a byte each
-			for (int i = 0; i < 2; i++) scales[i] = wordAt(shared.headOf(group, m0 + m) + 16 * (g + 8 * i) + (isQ6_K ? 4 * c : 4 + c / 2 * 4));
-			if constexpr (!isQ6_K)
-				for (int i = 0; i < 2; i++) scales[i] &= 0x3f3f3f3f;
-#pragma unroll
-			for (int j = 0; j < (isQ6_K ? 4 : 2); j++) {
-				uint32 q[isQ6_K ? 2 : 4];
-				T::fragment(chunk, j, q);
-				int32 scale[2];
-				for (int i = 0; i < 2; i++) scale[i] = isQ6_K ? int32(int8(scales[i] >> 8 * j)) : byteOf(scales[i], c % 2 * 2 + j);
-#pragma unroll
-				for (int n = 0; n < warpColumns; n++) {
-					int32 v[4] = {};
-					if constexpr (isQ6_K) mmaS8(v, q[0], q[1], b[n].w[j]);
-					else mmaU8(v, q, b[n].w[2 * j], b[n].w[2 * j + 1]);
-					for (int i = 0; i < 4; i++) dots[m][n][i] = scale[i / 2] * v[i] + (c + j > 0 ? dots[m][n][i] : 0);
-				}
-			}
-		}
-	}
-	__device__ void finishGroup(const Shared<T> &shared, int group, int m0, int n0) {
-		const int g = laneId() / 4;
-		Bytes16 behind[warpColumns];
-		for (int n = 0; n < warpColumns; n++) behind[n] = bytesAt(shared.behindOf(group, n0 + n) + 16 * laneId());
-#pragma unroll
-		for (int m = 0; m < warpRows; m++) {
-			const uint8 *head = shared.headOf(group, m0 + m);
-			float d[2], dmin[2];
-			uint32 mins[4];
-			if constexpr (isQ6_K) {
-				const uint32 both = wordAt(head + 16 * tileRows + 4 * g);
-				for (int i = 0; i < 2; i++) d[i] = floatOfHalf(half(both >> 16 * i));
-			} else {
-				Bytes16 rows[2];
-				for (int i = 0; i < 2; i++) {
-					rows[i] = bytesAt(head + 16 * (g + 8 * i));
-					d[i] = floatOfHalf(half(rows[i].w[0])), dmin[i] = floatOfHalf(half(rows[i].w[0] >> 16));
-				}
-				minFragment(mins, rows);
-			}
-#pragma unroll
-			for (int n = 0; n < warpColumns; n++) {
-				float (&to)[4] = acc[m][n];
+				int32 v[4];
+				mmaS8(v, q[j], b.w[2 * j], b.w[2 * j + 1], 0x4b400000); // as in matmul.cuh
+				constexpr float unshift = 1.0f / (1 << T::lowShift);
 				for (int i = 0; i < 4; i++) {
-					const int32 v = dots[m][n][i] >> (i < 2 ? T::lowShift : T::highShift);
-					to[i] = fmaf(d[i / 2] * floatOf(behind[n].w[2 + i % 2]), float(v), to[i]);
+					const float sum = fmaf(floatOf(v[i]), unshift, -12582912.0f * unshift);
+					acc[n][i] = fmaf(weight[i / 2][j] * floatOf(act[i % 2].w[j]), sum, acc[n][i]);
 				}
-				if constexpr (!isQ6_K) {
-					float v[4] = {};
-					mmaF16(v, mins, behind[n].w[0], behind[n].w[1]); // as in matmul.cuh
-					for (int i = 0; i < 4; i++) to[i] = fmaf(-(dmin[i / 2] * floatOf(behind[n].w[2 + i % 2])), v[i], to[i]);
+			}
+		}
+	}
+	__device__ void finishGroup(const Shared<T> &, int, const Place &) {}
+};
+
+// q4_k and q5_k. A scale of 6 bits is 8 * high + low, and a value times 3 bits still has 8: so weights are multiplied by their
+// scales before the tensor cores sum them over all of a group. Two products of matrices take the place of one, and no instruction
+// is left for each of their results.
+template <class T> struct SumsAffine {
+	WarpSums acc = {};
+	int32 low[warpColumns][4], high[warpColumns][4];
+
+	// times multiplies four bytes by the scales of their rows.
+	__device__ static void times(uint32 (&to)[4], const uint32 (&q)[4], const uint32 (&scales)[2], int byte) {
+		for (int i = 0; i < 4; i++) to[i] = q[i] * uint32(byteOf(scales[i % 2], byte));
+	}
+	__device__ void add(const Shared<T> &shared, int group, int c, const Place &at) {
+		Chunk256 chunk;
+		T::template loadChunk<false>(chunk, rowAt(shared, at.m, c), laneId());
+		uint32 lowScales[2], highScales[2]; // of rows g, g+8, four of them
+		for (int i = 0; i < 2; i++) {
+			const uint32 scales = wordAt(shared.headOf(group, at.m) + 16 * (laneId() / 4 + 8 * i) + 4 + c / 2 * 4);
+			lowScales[i] = scales & 0x07070707, highScales[i] = scales >> 3 & 0x07070707;
+		}
+		uint32 lowQ[2][4], highQ[2][4];
+		for (int j = 0; j < 2; j++) {
+			uint32 q[4];
+			T::fragment(chunk, j, q);
+			for (int i = 1; i < 4; i += 2) q[i] = q[i] >> T::highShift & 0x1f1f1f1f;
+			times(lowQ[j], q, lowScales, c % 2 * 2 + j);
+			times(highQ[j], q, highScales, c % 2 * 2 + j);
+		}
+#pragma unroll
+		for (int n = 0; n < warpColumns; n++) {
+			const Bytes16 b = columnAt(shared, at.n + n, c);
+			for (int j = 0; j < 2; j++)
+				if (c + j == 0) {
+					mmaU8(low[n], lowQ[j], b.w[0], b.w[1], 0);
+					mmaU8(high[n], highQ[j], b.w[0], b.w[1], 0);
+				} else {
+					mmaU8(low[n], lowQ[j], b.w[2 * j], b.w[2 * j + 1]);
+					mmaU8(high[n], highQ[j], b.w[2 * j], b.w[2 * j + 1]);
 				}
+		}
+	}
+	__device__ void finishGroup(const Shared<T> &shared, int group, const Place &at) {
+		Bytes16 rows[2];
+		float d[2], dmin[2];
+		for (int i = 0; i < 2; i++) {
+			rows[i] = bytesAt(shared.headOf(group, at.m) + 16 * (laneId() / 4 + 8 * i));
+			d[i] = floatOfHalf(half(rows[i].w[0])), dmin[i] = floatOfHalf(half(rows[i].w[0] >> 16));
+		}
+		uint32 mins[4];
+		minFragment(mins, rows);
+#pragma unroll
+		for (int n = 0; n < warpColumns; n++) {
+			const Bytes16 behind = bytesAt(shared.behindOf(group, at.n + n) + 16 * laneId());
+			float v[4] = {};
+			mmaF16(v, mins, behind.w[0], behind.w[1]); // as in matmul.cuh
+			for (int i = 0; i < 4; i++) {
+				const float a = floatOf(behind.w[2 + i % 2]);
+				acc[n][i] = fmaf(d[i / 2] * a, float(high[n][i] * 8 + low[n][i]), acc[n][i]);
+				acc[n][i] = fmaf(-(dmin[i / 2] * a), v[i], acc[n][i]);
 			}
 		}
 	}
 };
 
-template <class T, class Sums> __device__ inline void manyRows(WarpSums &to, const ProductsArgs &a, const Source &source, int m0, int n0) {
+struct SumsQ6_K {
+	WarpSums acc = {};
+	int32 dots[warpColumns][4];
+
+	__device__ void add(const Shared<Q6_K> &shared, int group, int c, const Place &at) {
+		Chunk256 chunk;
+		Q6_K::loadChunk<false>(chunk, rowAt(shared, at.m, c), laneId());
+		uint32 scales[2]; // of rows g, g+8, four of them
+		for (int i = 0; i < 2; i++) scales[i] = wordAt(shared.headOf(group, at.m) + 16 * (laneId() / 4 + 8 * i) + 4 * c);
+		uint32 q[4][2];
+		for (int j = 0; j < 4; j++) Q6_K::fragment(chunk, j, q[j]);
+#pragma unroll
+		for (int n = 0; n < warpColumns; n++) {
+			const Bytes16 b = columnAt(shared, at.n + n, c);
+			for (int j = 0; j < 4; j++) {
+				int32 v[4] = {};
+				mmaS8(v, q[j][0], q[j][1], b.w[j]);
+				for (int i = 0; i < 4; i++) dots[n][i] = int32(int8(scales[i / 2] >> 8 * j)) * v[i] + (c + j > 0 ? dots[n][i] : 0);
+			}
+		}
+	}
+	__device__ void finishGroup(const Shared<Q6_K> &shared, int group, const Place &at) {
+		const uint32 both = wordAt(shared.headOf(group, at.m) + 16 * tileRows + laneId() / 4 * 4);
+		const float d[2] = {floatOfHalf(half(both)), floatOfHalf(half(both >> 16))};
+#pragma unroll
+		for (int n = 0; n < warpColumns; n++) {
+			const Bytes16 behind = bytesAt(shared.behindOf(group, at.n + n) + 16 * laneId());
+			for (int i = 0; i < 4; i++)
+				acc[n][i] = fmaf(d[i / 2] * floatOf(behind.w[2 + i % 2]), float(dots[n][i] >> Q6_K::lowShift), acc[n][i]);
+		}
+	}
+};
+
+template <class T, class Sums> __device__ inline void manyRows(WarpSums &to, const ProductsArgs &a, const Source &source, const Place &at) {
 	const Shared<T> shared{sharedMemory()};
 	Copies<T> copies(shared, a, source);
 	copies.start(0, 0);
@@ -219,49 +253,47 @@ template <class T, class Sums> __device__ inline void manyRows(WarpSums &to, con
 			const int next = group + c / 2;
 			if (next < a.acts.groups) copies.start(next, 2 - c);
 			commitCopies();
-			sums.add(shared, group, c, m0, n0);
-			sums.add(shared, group, c + 1, m0, n0);
+			sums.add(shared, group, c, at);
+			sums.add(shared, group, c + 1, at);
 		}
-		sums.finishGroup(shared, group, m0, n0);
+		sums.finishGroup(shared, group, at);
 	}
 #pragma unroll
-	for (int i = 0; i < warpRows * warpColumns * 4; i++) to[i / 16][i / 4 % 4][i % 4] = sums.acc[i / 16][i / 4 % 4][i % 4];
+	for (int i = 0; i < 4 * warpColumns; i++) to[i / 4][i % 4] = sums.acc[i / 4][i % 4];
 }
 
-__device__ inline void store(WarpSums &acc, const ProductsArgs &a, const Source &s, int m0, int n0) {
-	auto output = [&](int m, int n) { return Output(a, *s.p, s.tile + m0 + m, (s.column + n0 + n) * actRows); };
+__device__ inline void store(WarpSums &acc, const ProductsArgs &a, const Source &s, const Place &at) {
+	auto output = [&](int n) { return Output(a, *s.p, s.tile + at.m, (s.column + at.n + n) * actRows); };
 	WarpSums before = {};
 	if (a.add)
 #pragma unroll
-		for (int i = 0; i < warpRows * warpColumns; i++) output(i / warpColumns, i % warpColumns).load(before[i / warpColumns][i % warpColumns]);
+		for (int n = 0; n < warpColumns; n++) output(n).load(before[n]);
 #pragma unroll
-	for (int m = 0; m < warpRows; m++)
-#pragma unroll
-		for (int n = 0; n < warpColumns; n++) {
-			for (int i = 0; i < 4 && a.add; i++) acc[m][n][i] = before[m][n][i] + acc[m][n][i];
-			output(m, n).store(acc[m][n]);
-		}
+	for (int n = 0; n < warpColumns; n++) {
+		for (int i = 0; i < 4 && a.add; i++) acc[n][i] = before[n][i] + acc[n][i];
+		output(n).store(acc[n]);
+	}
 }
 
 extern "C" __global__ void __launch_bounds__(512) prompt32(const __grid_constant__ ProductsArgs a) {
 	releaseNext();
 	awaitBefore();
 	const Source source(a);
-	const int m0 = warpId() / across * warpRows, n0 = warpId() % across * warpColumns;
+	const Place at{warpId() / across, warpId() % across * warpColumns};
 	WarpSums acc;
-	if (source.p->format == typeQ8_0) manyRows<Q8_0, Sums32<Q8_0>>(acc, a, source, m0, n0);
-	else manyRows<Q4_0, Sums32<Q4_0>>(acc, a, source, m0, n0);
-	store(acc, a, source, m0, n0);
+	if (source.p->format == typeQ8_0) manyRows<Q8_0, Sums32<Q8_0>>(acc, a, source, at);
+	else manyRows<Q4_0, Sums32<Q4_0>>(acc, a, source, at);
+	store(acc, a, source, at);
 }
 
 extern "C" __global__ void __launch_bounds__(512) prompt256(const __grid_constant__ ProductsArgs a) {
 	releaseNext();
 	awaitBefore();
 	const Source source(a);
-	const int m0 = warpId() / across * warpRows, n0 = warpId() % across * warpColumns;
+	const Place at{warpId() / across, warpId() % across * warpColumns};
 	WarpSums acc;
-	if (source.p->format == typeQ4_K) manyRows<Q4_K, Sums256<Q4_K>>(acc, a, source, m0, n0);
-	else if (source.p->format == typeQ5_K) manyRows<Q5_K, Sums256<Q5_K>>(acc, a, source, m0, n0);
-	else manyRows<Q6_K, Sums256<Q6_K>>(acc, a, source, m0, n0);
-	store(acc, a, source, m0, n0);
+	if (source.p->format == typeQ4_K) manyRows<Q4_K, SumsAffine<Q4_K>>(acc, a, source, at);
+	else if (source.p->format == typeQ5_K) manyRows<Q5_K, SumsAffine<Q5_K>>(acc, a, source, at);
+	else manyRows<Q6_K, SumsQ6_K>(acc, a, source, at);
+	store(acc, a, source, at);
 }

@@ -60,6 +60,10 @@ void mmaF16(float c[4], const uint32 a[4], uint32 b0, uint32 b1);
 void mmaS8(int32 (&c)[4], const uint32 (&a)[4], uint32 b0, uint32 b1);
 void mmaU8(int32 (&c)[4], const uint32 (&a)[4], uint32 b0, uint32 b1);
 void mmaS8(int32 (&c)[4], uint32 a0, uint32 a1, uint32 b);
+inline void mmaU8(int32 (&c)[4], const uint32 (&a)[4], uint32 b0, uint32 b1, int32 from) {
+	for (int32 &v : c) v = from;
+	mmaU8(c, a, b0, b1);
+}
 inline void mmaS8(int32 (&c)[4], const uint32 (&a)[4], uint32 b0, uint32 b1, int32 from) {
 	for (int32 &v : c) v = from;
 	mmaS8(c, a, b0, b1);
