@@ -8,6 +8,8 @@ using namespace metal;
 
 // Arrays in registers need indices that the compiler knows.
 #define UNROLL _Pragma("clang loop unroll(full)")
+// Loads of several blocks are on their way at a time.
+#define UNROLL_4 _Pragma("clang loop unroll_count(4)")
 
 // A simdgroup has 32 lanes. Its 8x8 matrices are spread over them: a lane holds the elements (row, 2*pair) and
 // (row, 2*pair+1). Apple does not document this; a self-test at start (selftest.go) shows whether it holds.

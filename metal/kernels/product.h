@@ -42,7 +42,7 @@ kernel void multiplyRow32(constant ProductArgs &a [[buffer(0)]], device const uc
 	device const half2 *x = (device const half2 *)(q + long(tile) * blocks * 256 + 32 * first) + p.pair;
 	device const float *scale = scales + tile * blocks * 8 + first;
 	float acc[N] = {};
-	for (int b = 0; b < blocks; b++, x += 128, scale += 8) {
+	UNROLL_4 for (int b = 0; b < blocks; b++, x += 128, scale += 8) {
 		const T block(at + b * T::bytes);
 		const Part v = block.load(p.pair);
 		UNROLL for (int i = 0; i < N; i++) {
