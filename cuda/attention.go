@@ -141,7 +141,7 @@ type mergeArgs struct {
 	heads, dim               int32
 	block                    int32
 	splits                   splits
-	_                        int32
+	room                     int32
 	ahead                    span
 }
 
@@ -169,7 +169,7 @@ func attendBy(form func(queries int) attendForm, d device, s *state, layer int, 
 		}
 		m := mergeArgs{
 			control: s.control.at, out: out, parts: parts, acts: q.args(), firstRow: int32(first), rows: int32(n), passRows: int32(rows),
-			heads: int32(s.Heads), dim: int32(s.HeadDim), splits: s.splits, ahead: ahead,
+			heads: int32(s.Heads), dim: int32(s.HeadDim), splits: s.splits, room: int32(s.splits.count(s.Context, s.Rows)), ahead: ahead,
 		}
 		if dst.at != 0 {
 			m.dst = dst.row(first)

@@ -125,7 +125,7 @@ struct MergeArgs {
 	int32 heads, dim;
 	int32 block;
 	Splits splits;
-	int32 pad;
+	int32 room; // for splits
 	Span ahead;
 };
 
@@ -165,18 +165,24 @@ template <class T> __device__ inline void mergeParts(const MergeArgs &a) {
 	}
 	awaitBefore();
 	int at = actGroup * group + 8 * lane;
-	int position = a.control->position, cached = a.block ? position : position + a.firstRow + row + 1;
-	int bits = a.splits.bits(cached), splits = pieces(cached, bits) + (a.block ? pieces(a.passRows, bits) : 0);
-
 	Sum s = {-infinity()};
-	if (at < width) {
+	auto load = [&](int split, Part &part, float(&x)[8]) {
+		int64 first = int64(split) * a.rows + row;
+		part = a.parts[first * a.heads + at / uint32(a.dim)];
+		load8(reinterpret_cast<const T *>(a.out) + first * width + at, x);
+	};
+	// The first part is on its way while it is not known whether there is one.
+	Part one;
+	float values[8];
+	if (at < width && warp < a.room) load(warp, one, values);
+	const int position = a.control->position, cached = a.block ? position : position + a.firstRow + row + 1;
+	const int bits = a.splits.bits(cached), splits = pieces(cached, bits) + (a.block ? pieces(a.passRows, bits) : 0);
+	if (at < width && warp < splits) {
+		add(s, one.peak, one.sum, one.sum, values);
 #pragma unroll 4
-		for (int split = warp; split < splits; split += mergeChains) {
-			int64 first = int64(split) * a.rows + row;
-			Part part = a.parts[first * a.heads + at / a.dim];
-			float x[8];
-			load8(reinterpret_cast<const T *>(a.out) + first * width + at, x);
-			add(s, part.peak, part.sum, part.sum, x);
+		for (int split = warp + mergeChains; split < splits; split += mergeChains) {
+			load(split, one, values);
+			add(s, one.peak, one.sum, one.sum, values);
 		}
 	}
 	sums[warp][lane] = s;

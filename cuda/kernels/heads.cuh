@@ -77,14 +77,20 @@ extern "C" __global__ void __launch_bounds__(32 * headWarps) heads(HeadsArgs a) 
 		if (32 * c + lane < a.dim) w[c] = norm[32 * c + lane];
 	}
 	awaitBefore();
+	// All that is to be loaded is on its way at once.
+	const int pairs = a.dim / 2, position = a.block ? row : a.control->position + row;
+	Angle angles[n] = {};
 	for (int c = 0; c < n; c++) {
-		if (32 * c + lane < a.dim) x[c] = src[32 * c + lane];
+		int i = 32 * c + lane;
+		if (i >= a.dim) break;
+		x[c] = src[i];
+		angles[c] = a.angles[row * pairs + (i < pairs ? i : i - pairs)];
 	}
 	if (isQuery || isKey) {
 		float sum = 0;
 		for (int c = 0; c < n; c++) sum = fmaf(x[c], x[c], sum);
 		for (int m = 16; m > 0; m /= 2) sum += shuffleXor(sum, m);
-		float s = rsqrtf(sum / a.dim + a.eps);
+		float s = rsqrtf(sum * reciprocalFast(a.dim) + a.eps);
 		// The other value of a pair is with another lane unless half the head is a multiple of 32.
 		__shared__ float shared[headWarps][maxDim];
 		float *normed = shared[warpId()];
@@ -93,12 +99,11 @@ extern "C" __global__ void __launch_bounds__(32 * headWarps) heads(HeadsArgs a) 
 			if (i < a.dim) normed[i] = x[c] * s * w[c];
 		}
 		__syncwarp();
-		int half = a.dim / 2;
 		for (int c = 0; c < n; c++) {
 			int i = 32 * c + lane;
 			if (i >= a.dim) break;
-			Angle r = a.angles[row * half + (i < half ? i : i - half)];
-			x[c] = i < half ? normed[i] * r.cos - normed[i + half] * r.sin : normed[i] * r.cos + normed[i - half] * r.sin;
+			Angle r = angles[c];
+			x[c] = i < pairs ? normed[i] * r.cos - normed[i + pairs] * r.sin : normed[i] * r.cos + normed[i - pairs] * r.sin;
 		}
 	}
 	if (isQuery) {
@@ -112,7 +117,6 @@ extern "C" __global__ void __launch_bounds__(32 * headWarps) heads(HeadsArgs a) 
 			else reinterpret_cast<half *>(a.queries)[at] = halfOf(bounded(v, maxHalf));
 		}
 	} else {
-		int position = a.block ? row : a.control->position + row;
 		storeHead(a.t, isKey, (isKey ? a.keys : a.values) + head * a.headBytes, a.dim, position, x);
 	}
 }
