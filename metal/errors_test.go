@@ -69,3 +69,11 @@ func TestGeometry(t *testing.T) {
 		}
 	}
 }
+
+// TestLimits measures, of whatever device; the figures of the emulator mean nothing.
+func TestLimits(t *testing.T) {
+	bytes, operations, err := newBackend(newEmulated(t, 1)).limits(1<<16, 2, 3)
+	if err != nil || !(bytes > 0 && operations > 0) {
+		t.Errorf("%g bytes, %g operations a second: %v", bytes, operations, err)
+	}
+}

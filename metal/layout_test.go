@@ -13,7 +13,7 @@ import (
 // parameters has the Go type of every kernel's argument struct, by the kernel's name or by what it begins with.
 var parameters = map[string]any{
 	"accept": acceptArgs{}, "attend_": attendArgs{}, "choose": chooseArgs{}, "draft": draftArgs{}, "embed_": embedArgs{}, "gate": rowArgs{},
-	"heads": headsArgs{}, "mask": maskArgs{}, "merge": mergeArgs{}, "multiply": productArgs{}, "norm": rowArgs{}, "quantize": quantizeArgs{},
+	"heads": headsArgs{}, "mask": maskArgs{}, "merge": mergeArgs{}, "multiply": productArgs{}, "norm": rowArgs{}, "multiplyMatrices": multiplyMatricesArgs{}, "quantize": quantizeArgs{}, "readMemory": readMemoryArgs{},
 	"sample": sampleArgs{}, "seek": seekArgs{},
 }
 

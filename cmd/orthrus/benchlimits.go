@@ -5,14 +5,13 @@ import (
 	"sync"
 	"time"
 
-	"orthrus/cuda"
 	"orthrus/engine"
 	"orthrus/quant"
 )
 
 // limits are what a machine can do at most.
 type limits struct {
-	Read float64 `json:"read_gb_per_s"` // from memory; on a GPU, what a copy reads and writes
+	Read float64 `json:"read_gb_per_s"` // from memory; on a CUDA GPU, what a copy reads and writes
 	Int8 float64 `json:"int8_gops"`     // billions of int8 operations a second, two a multiply-add
 }
 
@@ -35,7 +34,10 @@ func bestLimits(all []limits) (best limits) {
 func (b *bench) limits(_ context.Context, r *benchResult) error {
 	b.c.status("limits of this machine")
 	l := limits{}
-	if gpu, ok := b.m.net.Backend.(*cuda.Backend); ok {
+	gpu, ok := b.m.net.Backend.(interface {
+		Limits() (bytes, operations float64, err error)
+	})
+	if ok {
 		bytes, operations, err := gpu.Limits()
 		if err != nil {
 			return err

@@ -4,5 +4,6 @@
 #include "embed.h"
 #include "float.h"
 #include "heads.h"
+#include "limits.h"
 #include "product.h"
 #include "rows.h"
