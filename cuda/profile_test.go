@@ -18,7 +18,7 @@ import (
 )
 
 func init() {
-	functions = append(functions, "cuMemcpyDtoDAsync_v2", "cuEventCreate", "cuEventRecord", "cuEventElapsedTime", "cuEventDestroy_v2")
+	functions = append(functions, "cuMemcpyDtoDAsync_v2", "cuLaunchKernel", "cuEventCreate", "cuEventRecord", "cuEventElapsedTime", "cuEventDestroy_v2")
 }
 
 // profiler is a device that times every kernel by events before and behind it, while it has a list.
