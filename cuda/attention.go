@@ -54,12 +54,11 @@ type headsArgs struct {
 	block                     int32
 	eps, scale                float32
 	group                     int32
-	ahead                     span
 }
 
 // heads norms and rotates q and k and leaves the queries where attend reads them, and keys and values in the layer's
 // cache or, without store, in the block beside it. q, k and v stay as they are.
-func heads(d device, s *state, layer int, q, k, v matrix, qNorm, kNorm pointer, store bool, ahead span) error {
+func heads(d device, s *state, layer int, q, k, v matrix, qNorm, kNorm pointer, store bool) error {
 	c := s.cache
 	if !store {
 		c, layer = s.block, 0
@@ -68,7 +67,7 @@ func heads(d device, s *state, layer int, q, k, v matrix, qNorm, kNorm pointer, 
 		control: s.control.at, angles: s.angles, q: q.at, k: k.at, v: v.at, qNorm: qNorm, kNorm: kNorm,
 		queries: s.queries, keys: c.keys(layer), values: c.values(layer), headBytes: c.headBytes(),
 		rows: int32(q.rows), heads: int32(s.Heads), kvHeads: int32(s.KVHeads), dim: int32(s.HeadDim), group: int32(s.group()),
-		queryRows: int32(s.queryRows(q.rows)), t: c.t, eps: s.Eps, ahead: ahead,
+		queryRows: int32(s.queryRows(q.rows)), t: c.t, eps: s.Eps,
 		// Scores are to base 2.
 		scale: float32(math.Log2E / math.Sqrt(float64(s.HeadDim))),
 	}
@@ -76,7 +75,7 @@ func heads(d device, s *state, layer int, q, k, v matrix, qNorm, kNorm pointer, 
 		a.block = 1
 	}
 	blocks := ceil(q.rows*(s.Heads+2*s.KVHeads), headWarps)
-	return launch(d, "heads", [3]int{blocks + spare(ahead), 1, 1}, 32*headWarps, 0, &a)
+	return launch(d, "heads", [3]int{blocks, 1, 1}, 32*headWarps, 0, &a)
 }
 
 // splits is struct Splits of attention.cuh: how a row's keys are cut.

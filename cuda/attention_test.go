@@ -64,7 +64,7 @@ func (a *attention) store(layer, pos, rows int, block bool) {
 	a.check(seek(a.d, a.control, pos, nil))
 	a.check(rotations(a.d, a.state, rows))
 	qm, km, vm := matrixOf(a.q, q), matrixOf(a.k, kv), matrixOf(a.v, kv)
-	a.check(heads(a.d, a.state, layer, qm, km, vm, put(a.t, a.d, a.qNorm), put(a.t, a.d, a.kNorm), !block, span{}))
+	a.check(heads(a.d, a.state, layer, qm, km, vm, put(a.t, a.d, a.qNorm), put(a.t, a.d, a.kNorm), !block))
 }
 
 // pass attends with the rows of positions [pos, pos+rows) and returns the result.

@@ -80,7 +80,7 @@ func (r *recorder) Gate(dst, gated, up engine.Buffer) {
 func (r *recorder) Heads(layer int, q, k, v engine.Buffer, qNorm, kNorm engine.Weight, store bool) {
 	qm, km, vm := q.(*buffer).matrix, k.(*buffer).matrix, v.(*buffer).matrix
 	r.add(qm.rows, func(*step) error {
-		return heads(r.device, r.state, layer, qm, km, vm, qNorm.(*weight).at, kNorm.(*weight).at, store, span{})
+		return heads(r.device, r.state, layer, qm, km, vm, qNorm.(*weight).at, kNorm.(*weight).at, store)
 	})
 }
 

@@ -89,7 +89,7 @@ func (s *state) prepare(b *testing.B, d device, pos, rows int, block bool) matri
 	w := random(1, s.HeadDim).at
 	for _, err := range []error{
 		seek(d, s.control, pos, nil), rotations(d, s, rows),
-		heads(d, s, 0, random(rows, q), random(rows, kv), random(rows, kv), w, w, !block, span{}),
+		heads(d, s, 0, random(rows, q), random(rows, kv), random(rows, kv), w, w, !block),
 	} {
 		if err != nil {
 			b.Fatal(err)
@@ -205,7 +205,7 @@ func BenchmarkSmall(b *testing.B) {
 			return gate(d, matrix{}, q(n, ff), matrix{x, n, ff}, matrix{y, n, ff}, span{})
 		})
 		show("heads", func() error {
-			return heads(d, s, 0, matrix{x, n, 4096}, matrix{y, n, 1024}, matrix{y, n, 1024}, w, w, true, span{})
+			return heads(d, s, 0, matrix{x, n, 4096}, matrix{y, n, 1024}, matrix{y, n, 1024}, w, w, true)
 		})
 		show("rotations", func() error { return rotations(d, s, n) })
 		show("mask", func() error { return mask(d, s.control, n, 1) })

@@ -44,7 +44,6 @@ struct HeadsArgs {
 	float eps;
 	float scale;                  // of queries
 	int32 group;                  // heads of a kv head
-	Span ahead;
 };
 
 // queryElement is the index of value i of a query. f16 queries lie in tiles of 16 as lanes take the first operand of
@@ -61,11 +60,7 @@ extern "C" __global__ void __launch_bounds__(32 * headWarps) heads(HeadsArgs a) 
 	constexpr int n = maxDim / 32;
 	int lane = laneId(), slots = a.heads + 2 * a.kvHeads;
 	const uint32 index = blockIdx.x * headWarps + warpId();
-	if (index >= uint32(a.rows * slots)) {
-		int spare = ceilDiv(a.rows * slots, headWarps);
-		if (int(blockIdx.x) >= spare) prefetchSpan(a.ahead, blockIdx.x - spare, gridDim.x - spare);
-		return;
-	}
+	if (index >= uint32(a.rows * slots)) return;
 	const int row = index / uint32(slots), slot = index - row * slots;
 	bool isQuery = slot < a.heads, isKey = !isQuery && slot < a.heads + a.kvHeads;
 	int head = isQuery ? slot : isKey ? slot - a.heads : slot - a.heads - a.kvHeads;
