@@ -105,8 +105,8 @@ func (s splits) count(context, rows int) (most int) {
 	}
 }
 
-// Attention takes as many rows at a time as this leaves room for their parts, in bytes. Tests lower it.
-var partsBytes = 64 << 20
+// Attention takes as many rows at a time as this leaves room for their parts, in bytes: 128 of an 8B model in a long context. Tests lower it.
+var partsBytes = 72 << 20
 
 // takeParts decides on the rows that attention takes at a time, a multiple of 16 so that they begin with whole tiles of queries,
 // or all, and returns what their parts take: values, peak and sum of every head in every split.
