@@ -257,6 +257,8 @@ func TestErrors(t *testing.T) {
 		23: "kernels.cu:",
 		24: "kernels.cu:",
 		26: "writes byte 0 of an allocation of 400 bytes before it has awaited the launch before",
+		28: "of this launch writes too",
+		29: "of this launch",
 		27: "no thread awaits the launch before",
 	} {
 		for seed := range uint64(3) {

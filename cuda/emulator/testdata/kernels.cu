@@ -65,7 +65,7 @@ extern "C" __global__ void __launch_bounds__(128) misuse(MisuseArgs a) {
 		v = shared[i ^ 32] + still[i ^ 32] + shuffleXor(uint32(i), 1);
 		break;
 	case 1: v = a.x[i]; break;
-	case 2: a.x[99 + i / 64] = i; break;
+	case 2: a.x[100] = i; break;
 	case 3: a.x[-1 - i] = i; break;
 	case 4: v = shared[256 + i]; break;
 	case 5: v = sharedMemory()[-1]; break;
@@ -129,6 +129,11 @@ extern "C" __global__ void __launch_bounds__(128) misuse(MisuseArgs a) {
 		break;
 	}
 	case 24: v = uint32(i) >> i; break;
+	case 28: a.x[i / 8] = i; break; // both blocks
+	case 29: // another block's
+		a.y[blockIdx.x * blockDim.x + i] = 0;
+		v = a.y[(1 - blockIdx.x) * blockDim.x + i];
+		break;
 	}
 	a.y[blockIdx.x * blockDim.x + i] = v;
 }

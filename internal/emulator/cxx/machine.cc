@@ -65,6 +65,7 @@ static void run_blocks(Worker &w, Launch &l) {
 	w.reserve();
 	for (uint64_t i; !l.failed && (i = l.next++) < l.blocks; l.done++) {
 		uint64_t n = shuffled(i, l.blocks, l.seed), x = l.shape.grid.x, y = l.shape.grid.y;
+		w.number = n;
 		w.run_block({unsigned(n % x), unsigned(n / x % y), unsigned(n / x / y)});
 	}
 }
@@ -144,7 +145,7 @@ EXPORT void emulator_launch(size_t kernel, const unsigned *grid, const unsigned 
 	*error = 0;
 	const Kernel &k = kernels[kernel];
 	alignas(16) char copy[max_args];
-	Launch l{&k, copy, {}, seed, 0, {0}, {0}, {false}, {false}, ""};
+	Launch l{&k, copy, {}, seed, 0, {0}, {0}, {false}, 0, {false}, {false}, ""};
 	l.shape.grid = {grid[0], grid[1], grid[2]};
 	l.shape.size = {size[0], size[1], size[2]};
 	l.shape.shared_bytes = shared;
@@ -167,7 +168,7 @@ EXPORT void emulator_launch(size_t kernel, const unsigned *grid, const unsigned 
 	memcpy(copy, args, bytes);
 	std::unique_lock<std::mutex> handshake(mutex);
 	current = &l;
-	round++;
+	l.number = ++round;
 	work.notify_all();
 	for (uint64_t before = 0; !rest.wait_for(handshake, patience, [&] { return !busy && (l.failed || l.done == l.blocks); });) {
 		if (l.done != before) {

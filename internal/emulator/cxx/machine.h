@@ -49,6 +49,8 @@ struct Launch {
 	uint64_t blocks;
 	std::atomic<uint64_t> next, done;
 	std::atomic<bool> failed;
+	uint64_t number;
+	std::atomic<bool> updates; // memory atomically, so that blocks may know of each other
 	std::atomic<bool> awaited; // by a thread at least, so that this launch ends after that before
 	std::string error; // the first
 
@@ -68,11 +70,13 @@ struct Worker {
 	unsigned alive;  // threads that have not ended
 	unsigned yields; // since anything happened
 	uint32_t blocks; // so far
+	uint64_t number; // of the block in its launch
 	uint64_t generator, serial;
 	const void *code; // of the last access to memory, or null
 	struct {
 		uintptr_t from, to;
-	} recent[2][recents];    // allocations that were read and written, by bits of an address
+		std::atomic<uint64_t> *history; // or null, if it is only read
+	} recent[recents];       // allocations that were used, by bits of an address
 	std::vector<Word> words; // of static and dynamic shared memory
 	void *home; // the worker's own stack
 	char *shared;  // max_shared bytes, of which a launch can use the last
@@ -102,8 +106,17 @@ char *allocate(size_t bytes);
 bool release(char *p);
 bool valid(const void *p, size_t bytes);
 
-// allocation gives the bounds of the one that p is in, and whether a kernel has written to it. It is false if there is none.
-bool allocation(uintptr_t p, uintptr_t *from, uintptr_t *to, std::atomic<bool> **written);
+// What blocks have done to the words of an allocation: null until a kernel has written to it. A word of history has the
+// number of a launch, and of the blocks that wrote and read in it (see shadow.cc).
+struct History {
+	std::atomic<std::atomic<uint64_t> *> words{nullptr};
+};
+
+// allocation gives the bounds and the history of the one that p is in. It is false if there is none.
+bool allocation(uintptr_t p, uintptr_t *from, uintptr_t *to, History **history);
+
+// begin makes the words of a history.
+void begin(History &h, size_t bytes);
 
 // The addresses of this library.
 extern uintptr_t library_from, library_to;

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstring>
 #include <map>
+#include <mutex>
 #include <link.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -40,7 +41,7 @@ struct Allocation {
 	size_t bytes;
 	char *base;
 	size_t mapped;
-	std::atomic<bool> *written; // by a kernel
+	History *history;
 };
 constexpr size_t allocation_alignment = 16;
 constexpr unsigned char canary = 0xA7;
@@ -92,13 +93,13 @@ bool is_shared(const void *p) {
 	return inside(at, 1, w.block.shared, w.block.shared_bytes) || inside(at, 1, w.statics, w.statics_bytes);
 }
 
-bool allocation(uintptr_t p, uintptr_t *from, uintptr_t *to, std::atomic<bool> **written) {
+bool allocation(uintptr_t p, uintptr_t *from, uintptr_t *to, History **history) {
 	auto a = allocation(p);
 	if (!a || p - a->first >= a->second.bytes)
 		return false;
 	*from = a->first;
 	*to = a->first + a->second.bytes;
-	*written = a->second.written;
+	*history = a->second.history;
 	return true;
 }
 
@@ -231,12 +232,25 @@ void Worker::poison() {
 	memset(statics, pattern, statics_bytes);
 }
 
+static size_t history_bytes(size_t bytes) { return (bytes / 4 + 2) * sizeof(uint64_t); } // an address need not be a multiple of 4
+
+void begin(History &h, size_t bytes) {
+	static std::mutex one;
+	std::lock_guard<std::mutex> lock(one);
+	if (h.words)
+		return;
+	void *p = mmap(nullptr, history_bytes(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		fail("no memory for the history of an allocation of %zu bytes", bytes);
+	h.words = static_cast<std::atomic<uint64_t> *>(p);
+}
+
 char *allocate(size_t bytes) {
 	Allocation a = {bytes, nullptr, 0, nullptr};
 	char *p = guarded(bytes, allocation_alignment, &a.base, &a.mapped);
 	if (p) {
 		memset(p + bytes, canary, slack(bytes));
-		a.written = new std::atomic<bool>(false);
+		a.history = new History();
 		allocations[reinterpret_cast<uintptr_t>(p)] = a;
 	}
 	return p;
@@ -247,7 +261,9 @@ bool release(char *p) {
 	if (i == allocations.end())
 		return false;
 	munmap(i->second.base, i->second.mapped);
-	delete i->second.written;
+	if (auto words = i->second.history->words.load())
+		munmap(words, history_bytes(i->second.bytes));
+	delete i->second.history;
 	allocations.erase(i);
 	return true;
 }

@@ -58,6 +58,46 @@ static void shared_access(Worker &w, const Thread &t, size_t first, size_t bytes
 	}
 }
 
+// Blocks of a launch run in any order, at the same time or not: what one writes no other may read or write, unless they
+// tell each other by atomic operations. A word of history has, from the top: the launch, 20 bits; the block that wrote and
+// the one that read, plus 1, 20 bits each, or `several`; and a bit for every byte that was written.
+constexpr unsigned block_bits = 20;
+constexpr uint64_t several = (1 << block_bits) - 1;
+
+static void history_access(Worker &w, std::atomic<uint64_t> *words, uintptr_t base, uintptr_t at, size_t bytes, Access kind) {
+	Launch &l = *w.launch;
+	if (kind == updates)
+		l.updates = true;
+	if (l.updates)
+		return;
+	auto complain = [&](const char *does, uint64_t block, const char *did) {
+		std::string who = block == several ? "several others" : "block " + std::to_string(block - 1);
+		fail("%s byte %zu of an allocation, which %s of this launch %s too", does, size_t(at - base), who.c_str(), did);
+	};
+	constexpr unsigned reader_at = 4, writer_at = reader_at + block_bits, launch_at = writer_at + block_bits;
+	uint64_t now = l.number << launch_at, mine = 1 + w.number % (several - 1);
+	for (uintptr_t i = at / 4; i <= (at + bytes - 1) / 4; i++) {
+		size_t from = i * 4 < at ? at - i * 4 : 0, to = i * 4 + 4 > at + bytes ? at + bytes - i * 4 : 4;
+		uint64_t mask = (1 << to) - (1 << from);
+		auto &word = words[i - base / 4];
+		uint64_t h = word.load(std::memory_order_relaxed);
+		if (h >> launch_at << launch_at != now)
+			h = now;
+		uint64_t writer = h >> writer_at & several, reader = h >> reader_at & several, written = h & 15;
+		if (writer && writer != mine && writer != several && written & mask)
+			complain(kind == reads ? "reads" : "writes", writer, "writes");
+		if (kind == reads) {
+			reader = reader && reader != mine ? several : mine;
+		} else {
+			if (reader && reader != mine)
+				complain("writes", reader, "reads");
+			writer = writer && writer != mine ? several : mine; // of other bytes
+			written |= mask;
+		}
+		word.store(now | writer << writer_at | reader << reader_at | written, std::memory_order_relaxed);
+	}
+}
+
 static void slow_access(Worker &w, const Thread &t, const void *p, size_t bytes, size_t alignment, Access kind, const void *code) {
 	auto at = reinterpret_cast<uintptr_t>(p);
 	if (bytes == 0 || (at - library_from < library_to - library_from && kind == reads))
@@ -70,21 +110,25 @@ static void slow_access(Worker &w, const Thread &t, const void *p, size_t bytes,
 		return offset < size && bytes <= size - offset;
 	};
 	uintptr_t from, to;
-	std::atomic<bool> *written;
+	History *history;
 	if (in(w.block.shared, w.block.shared_bytes)) {
 		size_t offset = static_cast<const char *>(p) - static_cast<char *>(w.block.shared);
 		shared_access(w, t, round_up(w.statics_bytes, 4) + offset, bytes, kind, "dynamic", offset);
 	} else if (in(w.statics, w.statics_bytes)) {
 		size_t offset = static_cast<const char *>(p) - w.statics;
 		shared_access(w, t, offset, bytes, kind, "static", offset);
-	} else if (allocation(at, &from, &to, &written) && bytes <= to - at) {
-		if (t.early && (kind != reads || *written))
-			fail("%s byte %zu of an allocation of %zu bytes before it has awaited the launch before", kind == reads ? "reads" : "writes", size_t(at - from), size_t(to - from));
+	} else if (allocation(at, &from, &to, &history) && bytes <= to - at) {
+		if (t.early && (kind != reads || history->words))
+			fail("%s byte %zu of an allocation of %zu bytes before it has awaited the launch before", kind == reads ? "reads" : "writes",
+				size_t(at - from), size_t(to - from));
 		if (t.early)
 			return;
-		if (kind != reads)
-			*written = true;
-		w.recent[kind != reads][at >> recent_shift & (recents - 1)] = {from, to};
+		if (kind != reads && !history->words)
+			begin(*history, to - from);
+		auto words = history->words.load();
+		w.recent[at >> recent_shift & (recents - 1)] = {from, to, words};
+		if (words)
+			history_access(w, words, from, at, bytes, kind);
 	} else if (!in(w.launch->args, w.launch->kernel->args)) {
 		fail("%s", describe_fault(w, at, true, kind != reads).c_str());
 	}
@@ -97,9 +141,15 @@ inline void fast_access(const void *p, size_t bytes, size_t alignment, Access ki
 		return;
 	const Thread &t = self();
 	Worker &w = *t.worker;
-	auto &r = w.recent[kind != reads][at >> recent_shift & (recents - 1)];
-	if (at >= r.from && at + bytes <= r.to && !(at & (alignment - 1)) && !t.early)
-		return;
+	auto &r = w.recent[at >> recent_shift & (recents - 1)];
+	if (at >= r.from && at + bytes <= r.to && !(at & (alignment - 1)) && !t.early) {
+		if (r.history) {
+			w.code = code;
+			return history_access(w, r.history, r.from, at, bytes, kind);
+		}
+		if (kind == reads)
+			return;
+	}
 	slow_access(w, t, p, bytes, alignment, kind, code);
 }
 

@@ -12,7 +12,7 @@ template <class T> struct atomic {
 
 // An atomic operation tells others something, or looks at what they do: so let them.
 template <class P, class F> UNCHECKED auto update(P p, F f) {
-	emulator::access((const void *)&p->value, sizeof p->value, sizeof p->value, emulator::writes);
+	emulator::access((const void *)&p->value, sizeof p->value, sizeof p->value, emulator::updates);
 	emulator::yield();
 	auto old = __atomic_load_n(&p->value, __ATOMIC_SEQ_CST);
 	while (!__atomic_compare_exchange_n(&p->value, &old, f(old), false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
