@@ -84,7 +84,7 @@ type splits struct {
 }
 
 // cut is part of what an answer depends on: another one gives other bits.
-var cut = splits{few: 16, least: 256, most: 64}
+var cut = splits{few: 16, least: 256, most: 33}
 
 // last is the largest number of positions that are cut to splits of this size.
 func (s splits) last(keys int) int {
@@ -96,13 +96,21 @@ func (s splits) last(keys int) int {
 
 // count is the largest number of splits of a row, of a context and of a block of rows.
 func (s splits) count(context, rows int) (most int) {
-	for keys := tileKeys; ; keys *= 2 {
+	for keys := tileKeys; ; keys = s.next(keys) {
 		seen := min(s.last(keys), context)
 		most = max(most, ceil(seen, keys)+ceil(rows, keys))
 		if seen == context {
 			return most
 		}
 	}
+}
+
+// next is the size of splits behind those of keys.
+func (s splits) next(keys int) int {
+	if keys < int(s.least) {
+		return 2 * keys
+	}
+	return keys + tileKeys
 }
 
 // Attention takes as many rows at a time as this leaves room for their parts, in bytes: 128 of an 8B model in a long context. Tests lower it.

@@ -284,15 +284,15 @@ func TestAttentionPieces(t *testing.T) {
 func (s splits) keys(seen int) int {
 	keys := tileKeys
 	for seen > s.last(keys) {
-		keys *= 2
+		keys = s.next(keys)
 	}
 	return keys
 }
 
 // TestSplits: sizes are found again at their bounds, and there is room for as many as there can be.
 func TestSplits(t *testing.T) {
-	for keys, last := range map[int]int{64: 1024, 128: 2048, 256: 16384, 512: 32768, 2048: 131072} {
-		if cut.last(keys) != last || cut.keys(last) != keys || cut.keys(last+1) != 2*keys {
+	for keys, last := range map[int]int{64: 1024, 128: 2048, 256: 8448, 320: 10560, 512: 16896, 4032: 133056} {
+		if cut.last(keys) != last || cut.keys(last) != keys || cut.keys(last+1) != cut.next(keys) {
 			t.Errorf("splits of %d keys end at %d", keys, cut.last(keys))
 		}
 	}

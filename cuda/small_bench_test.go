@@ -163,7 +163,7 @@ func BenchmarkAttentionForms(b *testing.B) {
 // BenchmarkAttentionSplits compares ways to cut a row's keys.
 func BenchmarkAttentionSplits(b *testing.B) {
 	d := testDevice(b)
-	ways := []splits{{few: 8, least: 256, most: 64}, {few: 8, least: 256, most: 32}, {few: 8, least: 512, most: 64}, {few: 8, least: 128, most: 64}, {few: 16, least: 256, most: 64}, {few: 4, least: 256, most: 64}}
+	ways := []splits{{few: 16, least: 256, most: 33}, {few: 32, least: 256, most: 33}, {few: 16, least: 512, most: 33}, {few: 16, least: 256, most: 66}}
 	defer func(c splits) { cut = c }(cut)
 	for _, context := range []int{256, 512, 1024, 2048, 4096, 8192, 16384, 17000, 20000, 32768} {
 		for _, cut = range ways {

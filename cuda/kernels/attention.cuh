@@ -11,27 +11,27 @@
 #include "cache.cuh"
 #include "control.cuh"
 
-constexpr int tileBits = 6, tileKeys = 1 << tileBits;
+constexpr int tileKeys = 64;
 
-// Splits are how a row's keys are cut: sizes are powers of 2, given as such. A short cache is cut to keep a GPU busy, a long
-// one so that merging is cheap.
+// Splits are how a row's keys are cut. A short cache is cut to keep a GPU busy, into sizes that are powers of 2; a long one into
+// as many splits as there are to be at most, of any number of tiles, so that about as many blocks have as much to do.
 struct Splits {
 	int32 few;   // at least so many, if they have tileKeys or more each
 	int32 least; // keys of one, where there are more
 	int32 most;  // at most so many
 
-	// bits tells the size of the splits of a row that sees so many keys.
-	__device__ int bits(int seen) const {
-		int bits = tileBits;
-		while (seen > last(bits)) bits++;
-		return bits;
+	// keys is the size of the splits of a row that sees so many.
+	__device__ int keys(int seen) const {
+		int keys = tileKeys;
+		while (keys < least && seen > last(keys)) keys *= 2;
+		return seen <= last(keys) ? keys : tileKeys * int((uint32(seen) + tileKeys * most - 1) / uint32(tileKeys * most));
 	}
 	// last is the largest number of keys that are cut to this size.
-	__device__ int64 last(int bits) const { return int64(1 << bits < least ? few : most) << bits; }
+	__device__ int64 last(int keys) const { return int64(keys < least ? few : most) * keys; }
 };
 
-// pieces is how many pieces of 2^bits there are in n.
-__device__ inline int pieces(int n, int bits) { return (n + (1 << bits) - 1) >> bits; }
+// pieces is how many pieces of a size there are in n.
+__device__ inline int pieces(int n, int size) { return int((uint32(n) + size - 1) / uint32(size)); }
 
 struct Part {
 	float peak, sum; // of scores to base 2
@@ -76,22 +76,22 @@ __device__ inline int find(const AttendArgs &a, CacheType type, int queryBits, i
 	const uint32 group = a.group;
 	for (;; item += gridDim.x) {
 		uint32 index = item, count, groups;
-		int bits, firstGroup;
+		int size, firstGroup;
 		for (w.fromRow = 0;; w.fromRow = w.toRow) {
 			if (w.fromRow >= a.rows) return -1;
 			int splits;
 			if (a.blockKeys) {
-				bits = a.splits.bits(position);
+				size = a.splits.keys(position);
 				w.toRow = a.rows;
-				splits = pieces(position, bits) + pieces(a.passRows, bits);
+				splits = pieces(position, size) + pieces(a.passRows, size);
 			} else {
 				int first = position + a.firstRow;
-				bits = a.splits.bits(first + w.fromRow + 1);
-				w.toRow = int(smaller(int64(a.rows), a.splits.last(bits) - first));
-				splits = pieces(first + w.toRow, bits);
+				size = a.splits.keys(first + w.fromRow + 1);
+				w.toRow = int(smaller(int64(a.rows), a.splits.last(size) - first));
+				splits = pieces(first + w.toRow, size);
 			}
 			firstGroup = w.fromRow * group >> queryBits;
-			groups = pieces(w.toRow * group, queryBits) - firstGroup;
+			groups = pieces(w.toRow * group, 1 << queryBits) - firstGroup;
 			count = splits * groups * a.kvHeads;
 			if (index < count) break;
 			index -= count;
@@ -100,13 +100,13 @@ __device__ inline int find(const AttendArgs &a, CacheType type, int queryBits, i
 		index /= uint32(a.kvHeads);
 		w.split = index / groups;
 		w.firstQuery = (firstGroup + index % groups) << queryBits;
-		int cached = pieces(position, bits);
+		int cached = a.blockKeys ? pieces(position, size) : 0;
 		w.block = a.blockKeys && w.split >= cached;
-		w.from = (w.block ? w.split - cached : w.split) << bits;
+		w.from = (w.block ? w.split - cached : w.split) * size;
 		int lastRow = smaller(int((uint32(w.firstQuery) + (1 << queryBits) - 1) / group), w.toRow - 1);
-		w.to = smaller(w.from + (1 << bits), seen(a, w, position, lastRow));
-		w.tiles = pieces(w.to - w.from, tileBits);
-		if (w.tiles <= 0) continue;
+		w.to = smaller(w.from + size, seen(a, w, position, lastRow));
+		if (w.to <= w.from) continue;
+		w.tiles = pieces(w.to - w.from, tileKeys);
 		int64 at = int64(w.from) * rowBytes(type, a.dim) + w.kvHead * (w.block ? a.blockBytes : a.headBytes);
 		w.keys = (w.block ? a.blockKeys : a.keys) + at;
 		w.values = (w.block ? a.blockValues : a.values) + at;
@@ -176,7 +176,7 @@ template <class T> __device__ inline void mergeParts(const MergeArgs &a) {
 	float values[8];
 	if (at < width && warp < a.room) load(warp, one, values);
 	const int position = a.control->position, cached = a.block ? position : position + a.firstRow + row + 1;
-	const int bits = a.splits.bits(cached), splits = pieces(cached, bits) + (a.block ? pieces(a.passRows, bits) : 0);
+	const int size = a.splits.keys(cached), splits = pieces(cached, size) + (a.block ? pieces(a.passRows, size) : 0);
 	if (at < width && warp < splits) {
 		add(s, one.peak, one.sum, one.sum, values);
 #pragma unroll 4
