@@ -109,8 +109,9 @@ const fewRows = 64
 type fewShape struct {
 	tiles  int // of 8 columns that a warp computes in a pass
 	passes int
-	warps  int // of a block; 2 or more
-	blocks int // on a multiprocessor
+	warps  int  // of a block; 2 or more
+	blocks int  // on a multiprocessor
+	dense  bool // by a kernel of fewer registers
 }
 
 // fewShapeOf divides products of so many tiles of weights. Where a multiprocessor has one or two of them, what counts is how
@@ -119,6 +120,9 @@ func fewShapeOf(d device, f form, rows, weightTiles int) fewShape {
 	s := fewShape{tiles: 1, passes: 1, warps: 8, blocks: 2}
 	switch {
 	case rows <= actRows:
+		if f == form256 {
+			s.blocks, s.dense = 3, true
+		}
 		return s
 	case rows <= 2*actRows || f == form32 || weightTiles <= 2*d.properties().multiprocessors:
 		s.tiles = 2
@@ -141,7 +145,11 @@ func fewProducts(d device, a acts, add bool, list []product, s fewShape) error {
 	if a.form == form256 {
 		values = 256
 	}
-	kernel := fmt.Sprintf("products%dx%d", values, s.tiles*actRows)
+	name := "products"
+	if s.dense {
+		name = "dense"
+	}
+	kernel := fmt.Sprintf("%s%dx%d", name, values, s.tiles*actRows)
 	grid := min(total, s.blocks*d.properties().multiprocessors)
 	const tileBytes = 16 * 8 * 4
 	return launch(d, kernel, [3]int{grid, 1, 1}, 32*s.warps, s.passes*s.tiles*tileBytes, &args)

@@ -203,15 +203,23 @@ func BenchmarkPrompts(b *testing.B) {
 }
 
 // variant is a way to divide a product of few rows.
-type variant struct{ warps, blocks int }
+type variant struct {
+	warps, blocks int
+	dense         bool
+}
 
-func (v variant) String() string { return fmt.Sprintf("%d x %d", v.blocks, v.warps) }
+func (v variant) String() string {
+	if v.dense {
+		return fmt.Sprintf("%d x %d d", v.blocks, v.warps)
+	}
+	return fmt.Sprintf("%d x %d", v.blocks, v.warps)
+}
 
 // BenchmarkShapes compares ways to divide products of few rows, by their share of a copy's bandwidth.
 func BenchmarkShapes(b *testing.B) {
 	p := newProductBench(b)
-	variants := []variant{{8, 2}, {8, 1}, {4, 4}, {4, 3}, {4, 2}, {16, 1}, {12, 1}, {6, 2}, {5, 3}}
-	fmt.Printf("%-24s  blocks x warps on a multiprocessor\n%24s", "", "")
+	variants := []variant{{8, 2, false}, {8, 1, false}, {4, 4, false}, {16, 1, false}, {8, 3, true}, {8, 2, true}, {4, 5, true}, {4, 6, true}, {6, 4, true}}
+	fmt.Printf("%-24s  blocks x warps on a multiprocessor, d: dense\n%24s", "", "")
 	for _, v := range variants {
 		fmt.Printf(" %8v", v)
 	}
@@ -226,8 +234,8 @@ func BenchmarkShapes(b *testing.B) {
 					}
 					fmt.Printf("%-12s %-5v %2d/%d ", m.name, t, n, tiles)
 					for _, v := range variants {
-						s := fewShape{tiles, ceil(n, 8*tiles), v.warps, v.blocks}
-						if s.links()*v.warps > 16 {
+						s := fewShape{tiles, ceil(n, 8*tiles), v.warps, v.blocks, v.dense}
+						if s.links()*v.warps > 16 || v.dense && tiles > 1 && v.warps > 4 {
 							fmt.Printf(" %8s", "-")
 							continue
 						}

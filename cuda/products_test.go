@@ -145,9 +145,9 @@ func TestProductLists(t *testing.T) {
 func TestFewShapes(t *testing.T) {
 	for _, l := range lists[:2] {
 		for _, n := range []int{1, 13, 30} {
-			for _, warps := range []int{2, 3, 8, 16} {
+			for _, warps := range []int{2, 3, 4, 8, 16} {
 				for _, tiles := range []int{1, 2, 4} {
-					s := fewShape{tiles, ceil(n, 8*tiles), warps, 2}
+					s := fewShape{tiles, ceil(n, 8*tiles), warps, 2, warps == 4}
 					if tiles > 1 && n <= 4*tiles || tiles == 4 && l.types[0] == gguf.Q8_0 || s.links()*warps > 16 {
 						continue
 					}

@@ -1,26 +1,29 @@
 // Products of quantized weights with few rows of activations (1 to 64), each weight read once: bit for bit quant.MatMul.
 //
 // Where the time goes: an H100 has about 13 bytes of memory bandwidth per cycle and multiprocessor, so a unit of q4_k weights
-// (16 rows x 256 values, 2304 bytes) takes 180 cycles, in which its four schedulers start 720 instructions of a warp. A step
-// of one warp with such a unit and 16 columns is about 350. So the tensor cores are not the limit and neither are
-// instructions; what counts is that loads are always under way.
+// (16 rows x 256 values, 2304 bytes) takes 180 cycles, in which its four schedulers can start 720 instructions of a warp. A
+// warp's step with such a unit is about 300 instructions for 8 columns and 550 for 32. So the tensor cores are not the limit,
+// up to 16 columns instructions are not either, and what counts is that loads are always under way.
 //
 // There are too few tiles to give each warp its own: 4096 rows are 256 tiles, 2 a multiprocessor. So the warps of a block
 // share a tile. A warp takes a step (128 or 256 values of k), then the one `warps` further. Its integer sums need no other
 // warp, but the float sum over k is one chain in ascending order: it goes from warp to warp through shared memory, 512 bytes
 // a step for 16 x 8 sums, with a named barrier for each warp at which it awaits the chain. What a warp adds to the chain is
-// ready by then, so that a step holds it up for about 90 cycles. Handing the integer sums to one warp instead would take 8
-// times the shared memory traffic for q8_0.
+// ready by then, so that a step holds it up for a dozen instructions. Handing the integer sums to one warp instead would take
+// 8 times the shared memory traffic for q8_0.
 //
-// Weights go to registers, one step ahead. Activations come from the L1 cache, which weights leave alone.
+// Weights go straight to registers, which the next step's begin to fill when the last pass over the columns has used this
+// one's: 16 warps have 37 KB under way. To ask for them earlier, in more registers or in the L2 cache, gained nothing on an
+// H100. Activations come from the L1 cache, which weights leave alone.
 #pragma once
 #include "weights.cuh"
 
 struct Product {
 	const uint8 *weights;
 	float *dst; // [rows of activations][stride]
-	int32 format, rows, stride; // a Type
-	int32 end; // of its tiles, counted through the list
+	int32 format; // a Type
+	int32 rows, stride;
+	int32 end; // of its tiles (prompt.cuh: of its blocks), counted through the list
 };
 
 struct ProductsArgs {
@@ -352,10 +355,17 @@ template <class Step, int tiles> __device__ inline void fewRows(const ProductsAr
 	}
 }
 
-#define PRODUCTS(name, Step, tiles) \
-	extern "C" __global__ void __launch_bounds__(512) name(const __grid_constant__ ProductsArgs a) { fewRows<Step, tiles>(a); }
-PRODUCTS(products32x8, Step32, 1)
-PRODUCTS(products32x16, Step32, 2)
-PRODUCTS(products256x8, Step256, 1)
-PRODUCTS(products256x16, Step256, 2)
-PRODUCTS(products256x32, Step256, 4)
+// The plain ones may have blocks of 16 warps and 128 registers a thread. The dense ones make do with fewer registers, so that a
+// multiprocessor has room for 24 warps (20 where blocks are of 4).
+#define PRODUCTS(name, Step, tiles, ...) \
+	extern "C" __global__ void __launch_bounds__(__VA_ARGS__) name(const __grid_constant__ ProductsArgs a) { fewRows<Step, tiles>(a); }
+PRODUCTS(products32x8, Step32, 1, 512)
+PRODUCTS(products32x16, Step32, 2, 512)
+PRODUCTS(products256x8, Step256, 1, 512)
+PRODUCTS(products256x16, Step256, 2, 512)
+PRODUCTS(products256x32, Step256, 4, 512)
+PRODUCTS(dense32x8, Step32, 1, 256, 3)
+PRODUCTS(dense32x16, Step32, 2, 128, 5)
+PRODUCTS(dense256x8, Step256, 1, 256, 3)
+PRODUCTS(dense256x16, Step256, 2, 128, 5)
+PRODUCTS(dense256x32, Step256, 4, 128, 5)
