@@ -244,13 +244,16 @@ template <class T> inline T __shfl_down_sync(uint32_t mask, T v, unsigned by, in
 	return emulated::shuffle("__shfl_down_sync", mask, v, lane < (emulated::lane() & -width) + width ? lane : emulated::lane());
 }
 
-inline unsigned __reduce_add_sync(uint32_t mask, unsigned v) { return emulated::reduce<unsigned, emulated::add>("__reduce_add_sync", mask, v); }
-inline int __reduce_add_sync(uint32_t mask, int v) { return emulated::reduce<int, emulated::add>("__reduce_add_sync", mask, v); }
-inline unsigned __reduce_min_sync(uint32_t mask, unsigned v) { return emulated::reduce<unsigned, emulated::least>("__reduce_min_sync", mask, v); }
-inline int __reduce_min_sync(uint32_t mask, int v) { return emulated::reduce<int, emulated::least>("__reduce_min_sync", mask, v); }
-inline unsigned __reduce_max_sync(uint32_t mask, unsigned v) { return emulated::reduce<unsigned, emulated::most>("__reduce_max_sync", mask, v); }
-inline int __reduce_max_sync(uint32_t mask, int v) { return emulated::reduce<int, emulated::most>("__reduce_max_sync", mask, v); }
-inline unsigned __reduce_or_sync(uint32_t mask, unsigned v) { return emulated::reduce<unsigned, emulated::either>("__reduce_or_sync", mask, v); }
+#define REDUCE(name, type, join) \
+	inline type name(uint32_t mask, type v) { return emulated::reduce<type, emulated::join>(#name, mask, v); }
+REDUCE(__reduce_add_sync, unsigned, add)
+REDUCE(__reduce_add_sync, int, add)
+REDUCE(__reduce_min_sync, unsigned, least)
+REDUCE(__reduce_min_sync, int, least)
+REDUCE(__reduce_max_sync, unsigned, most)
+REDUCE(__reduce_max_sync, int, most)
+REDUCE(__reduce_or_sync, unsigned, either)
+#undef REDUCE
 inline unsigned __ballot_sync(uint32_t mask, int v) {
 	return emulated::reduce<unsigned, emulated::either>("__ballot_sync", mask, v ? 1u << emulated::lane() : 0u);
 }

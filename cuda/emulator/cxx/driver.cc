@@ -3,6 +3,7 @@
 // late as a driver might.
 #include "../../../internal/emulator/cxx/core.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -18,8 +19,8 @@ bool emulator_start(unsigned count);
 char *emulator_allocate(size_t bytes);
 bool emulator_release(char *p);
 bool emulator_copy(void *dst, const void *src, size_t bytes, bool upload);
-void emulator_launch(size_t kernel, const unsigned *grid, const unsigned *size, size_t shared, const void *args, size_t bytes, uint64_t seed,
-	char *error, size_t error_bytes);
+void emulator_launch(size_t kernel, const unsigned *grid, const unsigned *size, size_t shared, const void *args, size_t bytes,
+	uint64_t seed, char *error, size_t error_bytes);
 }
 
 // Codes of the driver (CUresult).
@@ -74,6 +75,10 @@ Result complain(Result code, const char *function, const char *what) {
 	return code;
 }
 
+Result copied(const char *function, bool inside) {
+	return inside ? success : complain(invalid_value, function, "outside of an allocation");
+}
+
 Result flush(Stream &s) {
 	for (auto &work : s.queue)
 		if (broken == success)
@@ -116,7 +121,7 @@ bool entry(const char *name, size_t *args, size_t *threads) {
 
 EXPORT cuInit(unsigned flags) { return flags == 0 && emulator_start(2) ? success : invalid_value; }
 EXPORT cuDriverGetVersion(int *version) { return *version = 12080, success; }
-EXPORT cuGetErrorName(Result code, const char **name) { return *name = code == illegal_address ? "CUDA_ERROR_ILLEGAL_ADDRESS" : "CUDA_ERROR", success; }
+EXPORT cuGetErrorName(Result, const char **name) { return *name = "CUDA_ERROR", success; }
 EXPORT cuGetErrorString(Result, const char **text) { return *text = "see the emulated driver's message", success; }
 
 EXPORT cuDeviceGetCount(int *count) { return *count = 1, success; }
@@ -141,7 +146,8 @@ EXPORT cuDevicePrimaryCtxRelease_v2(int) {
 		used = 0;
 		return success;
 	}
-	return streams.empty() && device_memory.empty() && host_memory.empty() ? success : complain(invalid_value, __func__, "something is left");
+	bool empty = streams.empty() && device_memory.empty() && host_memory.empty();
+	return empty ? success : complain(invalid_value, __func__, "something is left");
 }
 EXPORT cuCtxSetCurrent(void *c) { return current = c, c == &context ? success : invalid_context; }
 
@@ -208,21 +214,21 @@ EXPORT cuMemsetD8Async(uint64_t p, unsigned char value, size_t bytes, Stream *s)
 	NEEDS_STREAM(s);
 	s->queue.push_back([=] {
 		std::vector<char> all(bytes, value);
-		return emulator_copy(reinterpret_cast<void *>(p), all.data(), bytes, true) ? success : complain(invalid_value, "cuMemsetD8Async", "outside of an allocation");
+		return copied("cuMemsetD8Async", emulator_copy(reinterpret_cast<void *>(p), all.data(), bytes, true));
 	});
 	return success;
 }
 EXPORT cuMemcpyHtoDAsync_v2(uint64_t dst, const void *src, size_t bytes, Stream *s) {
 	NEEDS_STREAM(s);
 	s->queue.push_back([=] {
-		return emulator_copy(reinterpret_cast<void *>(dst), src, bytes, true) ? success : complain(invalid_value, "cuMemcpyHtoDAsync", "outside of an allocation");
+		return copied("cuMemcpyHtoDAsync", emulator_copy(reinterpret_cast<void *>(dst), src, bytes, true));
 	});
 	return success;
 }
 EXPORT cuMemcpyDtoHAsync_v2(void *dst, uint64_t src, size_t bytes, Stream *s) {
 	NEEDS_STREAM(s);
 	s->queue.push_back([=] {
-		return emulator_copy(dst, reinterpret_cast<void *>(src), bytes, false) ? success : complain(invalid_value, "cuMemcpyDtoHAsync", "outside of an allocation");
+		return copied("cuMemcpyDtoHAsync", emulator_copy(dst, reinterpret_cast<void *>(src), bytes, false));
 	});
 	return success;
 }
@@ -285,7 +291,9 @@ EXPORT cuLaunchKernelEx(const Config *c, Kernel *kernel, void **parameters, void
 	if (c->shared > kernel->shared || c->block[0] * c->block[1] * c->block[2] > kernel->threads)
 		return complain(invalid_value, __func__, "more shared memory or threads than the kernel may have");
 	auto from = static_cast<const char *>(parameters[0]);
-	Launch l{kernel, {c->grid[0], c->grid[1], c->grid[2]}, {c->block[0], c->block[1], c->block[2]}, c->shared, {from, from + kernel->args}};
+	Launch l{kernel, {}, {}, c->shared, {from, from + kernel->args}};
+	std::copy(c->grid, c->grid + 3, l.grid);
+	std::copy(c->block, c->block + 3, l.block);
 	if (c->stream->capturing)
 		c->stream->graph.push_back(l);
 	else

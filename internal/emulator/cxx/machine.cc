@@ -21,13 +21,13 @@ static unsigned workers, busy;
 static Worker crew[max_workers]; // inside of the library, where kernels may read
 
 constexpr size_t max_args = 4096 + 256; // CUDA's, and as much with a list of buffers
-constexpr auto patience = std::chrono::seconds(60); // for a block; a whole pass takes less than one
+constexpr auto patience = std::chrono::minutes(3); // for a block; mostly it takes milliseconds
 
 static std::string place(const Worker &w, const Thread *t) {
 	const Block &b = w.block;
 	char text[192];
-	int n = snprintf(text, sizeof text, "%s, block %u,%u,%u of %u,%u,%u", w.launch->kernel->name, b.index.x, b.index.y, b.index.z, b.grid.x,
-		b.grid.y, b.grid.z);
+	int n = snprintf(text, sizeof text, "%s, block %u,%u,%u of %u,%u,%u", w.launch->kernel->name, b.index.x, b.index.y, b.index.z,
+		b.grid.x, b.grid.y, b.grid.z);
 	if (t)
 		snprintf(text + n, sizeof text - n, ", thread %u of %u", t->linear, b.threads);
 	return text;
