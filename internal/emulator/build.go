@@ -165,7 +165,7 @@ func (c *Compiler) run(args ...string) ([]byte, error) {
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w\n%s", c.path, err, errs.Bytes())
+		return nil, fmt.Errorf("%s: %w\n%s", c.path, err, errs.Bytes()[:min(errs.Len(), 4<<10)])
 	}
 	return out, nil
 }
