@@ -46,7 +46,8 @@ func packTiles(dst []byte, t gguf.Type, src []byte, rows, cols, from, to int) {
 	rowBytes, err := t.RowBytes(cols)
 	size := p.bytes(cols)
 	if err != nil || from < 0 || from > to || to > tiles(rows) || len(src) != rows*rowBytes || len(dst) != (to-from)*size {
-		panic(fmt.Sprintf("cuda: tiles [%d, %d) of %d x %d %v in %d bytes do not pack into %d", from, to, rows, cols, t, len(src), len(dst)))
+		panic(fmt.Sprintf("cuda: tiles [%d, %d) of %d x %d %v in %d bytes do not pack into %d",
+			from, to, rows, cols, t, len(src), len(dst)))
 	}
 	var wg sync.WaitGroup
 	workers := runtime.GOMAXPROCS(0)

@@ -33,7 +33,8 @@ constexpr int floatRows = 2; // of weights, that 16 lanes multiply; a warp 4
 
 // floatSums multiplies `columns` rows of activations from src on.
 template <class T, int columns>
-__device__ inline void floatSums(float (&sum)[floatRows][columns], const uint8 *const (&rows)[floatRows], const float *const (&src)[columns], int k) {
+__device__ inline void floatSums(float (&sum)[floatRows][columns], const uint8 *const (&rows)[floatRows],
+                                 const float *const (&src)[columns], int k) {
 	const int j = laneId() % 16, step = 16 * T::values, whole = k / step * step;
 	auto add = [&](int from, int count) {
 		Bytes16 w[floatRows];

@@ -238,7 +238,8 @@ struct SumsQ6_K {
 	}
 };
 
-template <class T, class Sums> __device__ inline void manyRows(WarpSums &to, const ProductsArgs &a, const Source &source, const Place &at) {
+template <class T, class Sums>
+__device__ inline void manyRows(WarpSums &to, const ProductsArgs &a, const Source &source, const Place &at) {
 	const Shared<T> shared{sharedMemory()};
 	Copies<T> copies(shared, a, source);
 	copies.start(0, 0);

@@ -3,7 +3,9 @@
 #include "act.cuh"
 
 // Ids of types in GGUF files.
-enum Type : int32 { typeF32 = 0, typeF16 = 1, typeQ4_0 = 2, typeQ8_0 = 8, typeQ4_K = 12, typeQ5_K = 13, typeQ6_K = 14, typeBF16 = 30 };
+enum Type : int32 {
+	typeF32 = 0, typeF16 = 1, typeQ4_0 = 2, typeQ8_0 = 8, typeQ4_K = 12, typeQ5_K = 13, typeQ6_K = 14, typeBF16 = 30
+};
 
 // A tile is 16 rows. It lies in units of 16 rows x 256 values, a unit in 4 chunks of 64 values, with a head behind them. In a
 // chunk, lane 4g + t of a warp finds what it holds of matrix a (rows g and g+8) in two products mma.m16n8k32, j = 0 and 1 with
