@@ -210,20 +210,21 @@ type attendForm struct {
 	warps   int
 }
 
-// attendForm chooses one for a number of queries a kv head. With few queries most warps only fetch.
+// attendForm chooses one for a number of queries a kv head, as BenchmarkAttentionForms found on an H100. With few queries most
+// warps only fetch.
 func (s *state) attendForm(queries int) attendForm {
-	if s.cache.t == cacheF32 {
+	few := queries <= 64
+	switch {
+	case s.cache.t == cacheF32:
 		return attendForm{"attend_f32", 16, 4}
+	case s.cache.t == cacheF16 && few:
+		return attendForm{fmt.Sprintf("attend_f16_%d_1", s.HeadDim), 64, 4}
+	case s.cache.t == cacheF16:
+		return attendForm{fmt.Sprintf("attend_f16_%d_1", s.HeadDim), 128, 8}
+	case few:
+		return attendForm{fmt.Sprintf("attend_q8_%d_1", s.HeadDim), 128, 8}
 	}
-	name := "attend_f16"
-	if s.cache.t == cacheQ8 {
-		name = "attend_q8"
-	}
-	name = fmt.Sprintf("%s_%d_1", name, s.HeadDim)
-	if queries <= 64 {
-		return attendForm{name, 64, 4}
-	}
-	return attendForm{name, 128, 8}
+	return attendForm{fmt.Sprintf("attend_q8_%d_2", s.HeadDim), 128, 4}
 }
 
 // shared is the shared memory of a block: its queries and tiles of keys and values, two of each on tensor cores.

@@ -134,8 +134,11 @@ func BenchmarkAttention(b *testing.B) {
 func BenchmarkAttentionForms(b *testing.B) {
 	d := testDevice(b)
 	type form struct{ tiles, warps int }
-	forms := []form{{1, 1}, {1, 2}, {1, 4}, {1, 8}, {2, 1}, {2, 2}, {2, 4}}
 	for _, t := range []gguf.Type{gguf.F16, gguf.Q8_0} {
+		forms := []form{{1, 1}, {1, 2}, {1, 4}, {1, 8}}
+		if t == gguf.Q8_0 {
+			forms = append(forms, form{2, 1}, form{2, 2}, form{2, 4})
+		}
 		for _, context := range []int{512, 4096, 16384} {
 			s, release := attentionBench(b, d, engine.Geometry{Heads: 32, KVHeads: 8, Cache: t, Rows: 256, Context: context + 256}, context)
 			for _, n := range []int{1, 4, 8, 16, 32, 64, 256} {

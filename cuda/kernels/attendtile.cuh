@@ -255,14 +255,16 @@ template <int chunks, bool q8, int m> __device__ inline void attendTiles(const A
 	}
 }
 
-// Names say the cache's type, the head dim, and the tiles of 16 queries that a warp has.
-#define ATTEND(name, chunks, q8) \
-	extern "C" __global__ void __launch_bounds__(256, 2) name##_1(AttendArgs a) { attendTiles<chunks, q8, 1>(a); } \
-	extern "C" __global__ void __launch_bounds__(128, 2) name##_2(AttendArgs a) { attendTiles<chunks, q8, 2>(a); }
-ATTEND(attend_f16_32, 1, false)
-ATTEND(attend_f16_64, 2, false)
-ATTEND(attend_f16_128, 4, false)
-ATTEND(attend_q8_32, 1, true)
-ATTEND(attend_q8_64, 2, true)
-ATTEND(attend_q8_128, 4, true)
+// Names say the cache's type, the head dim, and the tiles of 16 queries that a warp has. Two share what a warp dequantizes.
+#define ATTEND(name, chunks, q8, m) \
+	extern "C" __global__ void __launch_bounds__(256 / m, 2) name(AttendArgs a) { attendTiles<chunks, q8, m>(a); }
+ATTEND(attend_f16_32_1, 1, false, 1)
+ATTEND(attend_f16_64_1, 2, false, 1)
+ATTEND(attend_f16_128_1, 4, false, 1)
+ATTEND(attend_q8_32_1, 1, true, 1)
+ATTEND(attend_q8_64_1, 2, true, 1)
+ATTEND(attend_q8_128_1, 4, true, 1)
+ATTEND(attend_q8_32_2, 1, true, 2)
+ATTEND(attend_q8_64_2, 2, true, 2)
+ATTEND(attend_q8_128_2, 4, true, 2)
 #undef ATTEND

@@ -78,13 +78,17 @@ extern "C" __global__ void __launch_bounds__(surveyThreads) survey(SurveyArgs a)
 	peak = number(unordered(uint32(best >> 32)));
 
 	uint64 weight = 0;
-	if (a.weigh || temperature > 0) {
-		double scale = temperature > 0 ? log2e / temperature : log2e;
+	if (temperature > 0) {
+		const double scale = log2e / temperature;
 #pragma unroll
 		for (int i = 0; i < 4 * surveyBatch; i++)
 			if (token(i) < a.vocab) weight += uint64(share(number(x[i]), peak, scale) * unitWeight + 0.5);
-		weight = blockSum(weight);
+	} else if (a.weigh) { // for a chance alone, which is a float
+#pragma unroll
+		for (int i = 0; i < 4 * surveyBatch; i++)
+			if (token(i) < a.vocab) weight += uint64(exp2Fast((number(x[i]) - peak) * float(log2e)) * float(unitWeight));
 	}
+	weight = blockSum(weight);
 	if (threadIdx.x == 0) s.best = best, s.weight = weight;
 	if (temperature <= 0) return;
 
