@@ -79,7 +79,7 @@ func launchProducts(d device, in input, add bool, list []product) error {
 		for _, p := range list {
 			weightTiles += tiles(p.w.rows)
 		}
-		return fewProducts(d, in.acts, add, list, fewShapeOf(d, in.acts.form, in.acts.rows, weightTiles))
+		return fewProducts(d, in.acts, add, list, fewShapeOf(d, in.acts, weightTiles))
 	}
 	return manyProducts(d, in.acts, add, list)
 }
@@ -111,26 +111,32 @@ type fewShape struct {
 	passes int
 	warps  int  // of a block; 2 or more
 	blocks int  // on a multiprocessor
-	dense  bool // by a kernel of fewer registers
+	dense  bool // by the kernel of fewer registers, for one tile of form256
 }
 
-// fewShapeOf divides products of so many tiles of weights. Where a multiprocessor has one or two of them, what counts is how
-// soon the chain can go on, hence two passes.
-func fewShapeOf(d device, f form, rows, weightTiles int) fewShape {
+// fewShapeOf divides products of so many tiles of weights, as was fastest on an H100 (BenchmarkShapes). Where a multiprocessor
+// has one or two of them, what counts is how soon the chain can go on, hence two passes over 32 columns. One block of 16 warps
+// wants 4096 values a row, so that all have steps.
+func fewShapeOf(d device, a acts, weightTiles int) fewShape {
 	s := fewShape{tiles: 1, passes: 1, warps: 8, blocks: 2}
+	perProcessor := ceil(weightTiles, d.properties().multiprocessors)
 	switch {
-	case rows <= actRows:
-		if f == form256 {
-			s.blocks, s.dense = 3, true
-		}
-		return s
-	case rows <= 2*actRows || f == form32 || weightTiles <= 2*d.properties().multiprocessors:
+	case a.rows <= actRows:
+		s.dense = a.form == form256 && perProcessor > 2
+	case a.rows <= 2*actRows || a.form == form32 || perProcessor <= 2:
 		s.tiles = 2
 	default:
 		s.tiles = 4
 	}
-	if s.passes = ceil(rows, s.tiles*actRows); s.links() > 2 {
+	s.passes = ceil(a.rows, s.tiles*actRows)
+	long := a.k >= 4096 && (perProcessor == 1 || a.form == form32)
+	switch {
+	case s.dense:
+		s.blocks = 3
+	case s.links() > 2:
 		s.warps, s.blocks = 4, 4
+	case s.links() == 1 && long:
+		s.warps, s.blocks = 16, 1
 	}
 	return s
 }

@@ -147,7 +147,7 @@ func TestFewShapes(t *testing.T) {
 		for _, n := range []int{1, 13, 30} {
 			for _, warps := range []int{2, 3, 4, 8, 16} {
 				for _, tiles := range []int{1, 2, 4} {
-					s := fewShape{tiles, ceil(n, 8*tiles), warps, 2, warps == 4}
+					s := fewShape{tiles, ceil(n, 8*tiles), warps, 2, warps == 4 && tiles == 1 && formOf(l.types[0]) == form256}
 					if tiles > 1 && n <= 4*tiles || tiles == 4 && l.types[0] == gguf.Q8_0 || s.links()*warps > 16 {
 						continue
 					}

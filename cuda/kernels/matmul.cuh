@@ -355,8 +355,8 @@ template <class Step, int tiles> __device__ inline void fewRows(const ProductsAr
 	}
 }
 
-// The plain ones may have blocks of 16 warps and 128 registers a thread. The dense ones make do with fewer registers, so that a
-// multiprocessor has room for 24 warps (20 where blocks are of 4).
+// Blocks may have 16 warps, of 128 registers a thread. dense256x8 makes do with fewer registers, so that a multiprocessor has
+// room for 24 warps, which is faster where there are many tiles (BenchmarkShapes).
 #define PRODUCTS(name, Step, tiles, ...) \
 	extern "C" __global__ void __launch_bounds__(__VA_ARGS__) name(const __grid_constant__ ProductsArgs a) { fewRows<Step, tiles>(a); }
 PRODUCTS(products32x8, Step32, 1, 512)
@@ -364,8 +364,4 @@ PRODUCTS(products32x16, Step32, 2, 512)
 PRODUCTS(products256x8, Step256, 1, 512)
 PRODUCTS(products256x16, Step256, 2, 512)
 PRODUCTS(products256x32, Step256, 4, 512)
-PRODUCTS(dense32x8, Step32, 1, 256, 3)
-PRODUCTS(dense32x16, Step32, 2, 128, 5)
 PRODUCTS(dense256x8, Step256, 1, 256, 3)
-PRODUCTS(dense256x16, Step256, 2, 128, 5)
-PRODUCTS(dense256x32, Step256, 4, 128, 5)
