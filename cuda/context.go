@@ -59,7 +59,7 @@ func (b *Backend) open(g engine.Geometry) (_ *context, err error) {
 		return nil, err
 	}
 	for _, f := range quantizedForms {
-		at, err := c.alloc(actBytes(f, g.Rows, widest(g)))
+		at, err := c.alloc(actBytes(f, g.Rows, g.Widest()))
 		if err != nil {
 			return nil, err
 		}

@@ -2,11 +2,9 @@ package cuda
 
 import (
 	"fmt"
-	"sort"
 	"strings"
 
 	"orthrus/engine"
-	"orthrus/gguf"
 )
 
 // needs are bytes of device memory.
@@ -28,13 +26,13 @@ func contextNeeds(g engine.Geometry) needs {
 	n := needs{cache: newCache(g, g.Layers, g.Context).bytes()}
 	n.work = state - n.cache + g.Activations() + slack
 	for _, f := range quantizedForms {
-		n.work += actBytes(f, g.Rows, widest(g))
+		n.work += actBytes(f, g.Rows, g.Widest())
 	}
 	return n
 }
 
-// widest is the longest row that a product takes.
-func widest(g engine.Geometry) int { return max(g.Hidden, g.Heads*g.HeadDim, g.FF) }
+// contextBytes is the sum of it.
+func contextBytes(g engine.Geometry) int64 { return contextNeeds(g).sum() }
 
 // Reserve plans the memory of a model and a context, and takes that of the weights, before anything else is done. A
 // model that does not fit is an error of one line that tells what would.
@@ -73,20 +71,12 @@ func (b *Backend) Reserve(m *engine.Model, o engine.DecoderOptions) error {
 
 // tooLarge tells what is needed, what is free, and what would fit.
 func (b *Backend) tooLarge(g engine.Geometry, n needs, free int64, others ...string) error {
-	var parts, fits []string
+	var parts []string
 	if n.weights > 0 {
 		parts = append(parts, fmt.Sprintf("%s for weights", gigabytes(n.weights)))
 	}
 	parts = append(parts, fmt.Sprintf("%s for a context of %d tokens", gigabytes(n.cache), g.Context), fmt.Sprintf("%s to work", gigabytes(n.work)))
-	if c := largestContext(g, free-n.weights); c > 0 {
-		fits = append(fits, fmt.Sprintf("-c %d", c))
-	}
-	if smaller := g; g.Cache != gguf.Q8_0 && g.HeadDim%32 == 0 {
-		smaller.Cache = gguf.Q8_0
-		if n.weights+contextNeeds(smaller).sum() <= free {
-			fits = append(fits, "--cache-type q8_0")
-		}
-	}
+	fits := g.Fitting(free-n.weights, contextBytes)
 	for _, s := range others {
 		if s != "" {
 			fits = append(fits, s)
@@ -98,15 +88,6 @@ func (b *Backend) tooLarge(g engine.Geometry, n needs, free int64, others ...str
 	}
 	return fmt.Errorf("%s has %s of memory free, and %s are needed (%s): %s",
 		b.name, gigabytes(free), gigabytes(n.sum()), strings.Join(parts, ", "), advice)
-}
-
-// largestContext is the largest context, in steps, that fits into so many bytes, or 0.
-func largestContext(g engine.Geometry, bytes int64) int {
-	const step = 256
-	return step * sort.Search(g.Context/step, func(i int) bool {
-		g.Context = (i + 1) * step
-		return contextNeeds(g).sum() > bytes
-	})
 }
 
 // smallerType names the best type of weights with which a model would fit, or nothing.

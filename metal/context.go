@@ -68,12 +68,12 @@ func (b *Backend) open(g engine.Geometry) (_ *context, err error) {
 		}
 	}
 	for _, f := range []form{form32, form256} {
-		q, scales, sums := actBytes(f, g.Rows, widest(g))
+		q, scales, sums := actBytes(f, g.Rows, g.Widest())
 		memory, err := c.alloc(q + scales + sums)
 		if err != nil {
 			return nil, err
 		}
-		c.acts[f] = newActs(f, memory, g.Rows, widest(g))
+		c.acts[f] = newActs(f, memory, g.Rows, g.Widest())
 	}
 	return c, nil
 }
