@@ -173,6 +173,7 @@ type runResult struct {
 	Model        string      `json:"model"`
 	Backend      string      `json:"backend"`
 	Mode         string      `json:"mode"`
+	Seed         *uint64     `json:"seed,omitempty"` // nil: greedy
 	PromptTokens int         `json:"prompt_tokens"`
 	Tokens       []int32     `json:"tokens"`
 	Text         string      `json:"text"`
@@ -193,8 +194,12 @@ type timings struct {
 
 func (m *model) writeResult(w io.Writer, a answer, o engine.GenerateOptions) error {
 	s := a.stats
+	var seed *uint64
+	if !o.Sampling.Greedy() {
+		seed = &o.Sampling.Seed
+	}
 	return writeJSON(w, runResult{
-		Model: m.name(), Backend: m.net.Backend.Name(), Mode: m.mode(o),
+		Model: m.name(), Backend: m.net.Backend.Name(), Mode: m.mode(o), Seed: seed,
 		PromptTokens: s.Prompt, Tokens: append([]int32{}, a.ids...), Text: a.text, Stop: s.Stop,
 		Steps: len(s.Accepted), Accepted: append([]int{}, s.Accepted...), Forwards: s.Forwards,
 		Timings: timings{m.loadTime.Seconds(), s.PromptTime.Seconds(), s.DecodeTime.Seconds(), promptRate(s), decodeRate(s)},

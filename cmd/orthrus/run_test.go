@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -106,18 +107,32 @@ func TestRunJSON(t *testing.T) {
 
 func TestRunSeed(t *testing.T) {
 	args := []string{"-p", "Write the Go function syscall6 from package runtime.", "-n", "40", "--temp", "1.2"}
-	with := func(more ...string) []int32 { return runJSON(t, slices.Concat(args, more)...).Tokens }
+	with := func(more ...string) runResult {
+		out := runJSON(t, slices.Concat(args, more)...)
+		if out.Seed == nil {
+			t.Fatalf("%q: no seed in a sampled answer", more)
+		}
+		return out
+	}
 	want := with("--seed", "7")
 	for _, more := range [][]string{{"--seed", "7", "--mode", "ar"}, {"-s", "7", "--block", "5"}} {
-		if got := with(more...); !slices.Equal(got, want) {
-			t.Errorf("%q: %v, want %v", more, got, want)
+		if got := with(more...); !slices.Equal(got.Tokens, want.Tokens) || *got.Seed != 7 {
+			t.Errorf("%q: seed %d, %v, want %v", more, *got.Seed, got.Tokens, want.Tokens)
 		}
 	}
-	if slices.Equal(with("--seed", "8"), want) {
+	if slices.Equal(with("--seed", "8").Tokens, want.Tokens) {
 		t.Error("seeds 7 and 8 give the same text")
 	}
-	if slices.Equal(with(), with()) {
-		t.Error("two random seeds give the same text")
+	// Other seeds often give the same text: the demo is sure of its words.
+	drawn := with()
+	if other := with(); *other.Seed == *drawn.Seed {
+		t.Errorf("two answers drew the seed %d", *drawn.Seed)
+	}
+	if again := with("--seed", strconv.FormatUint(*drawn.Seed, 10)); !slices.Equal(again.Tokens, drawn.Tokens) {
+		t.Errorf("seed %d: %v, and again %v", *drawn.Seed, drawn.Tokens, again.Tokens)
+	}
+	if greedy := runJSON(t, slices.Concat(args, []string{"--temp", "0"})...); greedy.Seed != nil {
+		t.Errorf("a greedy answer has the seed %d", *greedy.Seed)
 	}
 }
 
