@@ -5,8 +5,8 @@
 //
 //	ptx NVRTC-FOLDER KERNELS-FOLDER OUTPUT-FOLDER
 //
-// It writes kernels80.ptx.zst, for compute capability 8.0, and kernels90.ptx.zst, for 9.0; each is for later ones too. The
-// output is the same for the same sources.
+// It writes kernels80.ptx.zst, for compute capability 8.0, and kernels90.ptx.zst, for 9.0; each is for later ones too. NVRTC
+// orders a few independent instructions one way or the other from run to run: the same sources give one of a few files.
 package main
 
 import (
