@@ -1,29 +1,10 @@
 package cuda
 
-import "orthrus/gguf"
-
-// form is how activations are stored for weights of a type, as in quant.Act.
-type form int32
-
-const (
-	floats  form = iota // float32, for f32, f16, bf16
-	form32              // int8 with a scale for every 32 values, for q8_0, q4_0
-	form256             // int8 with a scale for every 256 values, for q4_k, q5_k, q6_k
-)
-
-func formOf(t gguf.Type) form {
-	switch elems, _ := t.Block(); elems {
-	case 32:
-		return form32
-	case 256:
-		return form256
-	}
-	return floats
-}
+import "orthrus/quant"
 
 // acts are activations of a form of int8 in device memory (kernels/act.cuh).
 type acts struct {
-	form    form
+	form    quant.Form
 	at      pointer
 	rows, k int
 }
@@ -37,9 +18,9 @@ const (
 
 // actBytes is the size of rows of k values in a form of int8. Products read the records of 8, 16 or a multiple of 32 rows,
 // whatever is there beyond the rows.
-func actBytes(f form, rows, k int) int64 {
+func actBytes(f quant.Form, rows, k int) int64 {
 	switch {
-	case f == floats:
+	case f == quant.FormFloat:
 		return 0
 	case rows <= 2*actRows:
 		rows = ceil(rows, actRows) * actRows
@@ -54,7 +35,7 @@ func ceil(n, by int) int { return (n + by - 1) / by }
 // actsArgs is struct Acts.
 type actsArgs struct {
 	at      pointer
-	form    form
+	form    quant.Form
 	rows, k int32
 	groups  int32
 }

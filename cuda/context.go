@@ -6,6 +6,7 @@ import (
 	"unsafe"
 
 	"orthrus/engine"
+	"orthrus/quant"
 )
 
 // context implements [engine.Context] with a queue of its own. Nothing but Wait, Read and the cache's Save and Restore
@@ -16,7 +17,7 @@ type context struct {
 	state   *state
 	pinned  []byte // the Outcome
 	release []func()
-	acts    map[form]acts
+	acts    map[quant.Form]acts
 	needs   needs
 	graphs  []*pass // that are captured, the last used one last
 	failed  error   // of something queued, for Wait to tell
@@ -38,7 +39,7 @@ func (b *Backend) open(g engine.Geometry) (_ *context, err error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &context{Geometry: g, device: queue, acts: map[form]acts{}, needs: contextNeeds(g)}
+	c := &context{Geometry: g, device: queue, acts: map[quant.Form]acts{}, needs: contextNeeds(g)}
 	defer func() {
 		if err != nil {
 			c.Close()

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"orthrus/engine"
+	"orthrus/quant"
 )
 
 // needs are bytes of device memory.
@@ -15,7 +16,7 @@ type needs struct {
 func (n needs) sum() int64 { return n.weights + n.cache + n.work }
 
 // quantizedForms are the forms of int8 that a context has room for.
-var quantizedForms = [...]form{form32, form256}
+var quantizedForms = [...]quant.Form{quant.Form32, quant.Form256}
 
 // slack is what the driver takes for recorded passes, and loses by rounding.
 const slack = 256 << 20

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"orthrus/gguf"
+	"orthrus/quant"
 )
 
 // weight is a matrix on the device, packed by packTiles.
@@ -62,11 +63,11 @@ func products(d device, in input, add bool, list []product) error {
 
 func launchProducts(d device, in input, add bool, list []product) error {
 	for _, p := range list {
-		k, rows, form := in.floats.cols, in.floats.rows, floats
+		k, rows, form := in.floats.cols, in.floats.rows, quant.FormFloat
 		if in.acts.at != 0 {
 			k, rows, form = in.acts.k, in.acts.rows, in.acts.form
 		}
-		if p.w.cols != k || p.dst.rows != rows || p.dst.cols < p.w.rows || formOf(p.w.t) != form {
+		if p.w.cols != k || p.dst.rows != rows || p.dst.cols < p.w.rows || quant.FormOf(p.w.t) != form {
 			return fmt.Errorf("cuda: a %d x %d matrix of %v does not multiply %d x %d activations of form %d into %d x %d",
 				p.w.rows, p.w.cols, p.w.t, rows, k, form, p.dst.rows, p.dst.cols)
 		}
@@ -111,7 +112,7 @@ type fewShape struct {
 	passes int
 	warps  int  // of a block; 2 or more
 	blocks int  // on a multiprocessor
-	dense  bool // by the kernel of fewer registers, for one tile of form256
+	dense  bool // by the kernel of fewer registers, for one tile of Form256
 }
 
 // fewShapeOf divides products of so many tiles of weights, as was fastest on an H100 (BenchmarkShapes). Where a multiprocessor
@@ -122,14 +123,14 @@ func fewShapeOf(d device, a acts, weightTiles int) fewShape {
 	perProcessor := ceil(weightTiles, d.properties().multiprocessors)
 	switch {
 	case a.rows <= actRows:
-		s.dense = a.form == form256 && perProcessor > 2
-	case a.rows <= 2*actRows || a.form == form32 || perProcessor <= 2:
+		s.dense = a.form == quant.Form256 && perProcessor > 2
+	case a.rows <= 2*actRows || a.form == quant.Form32 || perProcessor <= 2:
 		s.tiles = 2
 	default:
 		s.tiles = 4
 	}
 	s.passes = ceil(a.rows, s.tiles*actRows)
-	long := a.k >= 4096 && (perProcessor == 1 || a.form == form32)
+	long := a.k >= 4096 && (perProcessor == 1 || a.form == quant.Form32)
 	switch {
 	case s.dense:
 		s.blocks = 3
@@ -148,7 +149,7 @@ func fewProducts(d device, a acts, add bool, list []product, s fewShape) error {
 	args := productsArgs{acts: a.args(), add: flag(add), passes: int32(s.passes)}
 	total := fill(&args.list, &args.count, list, tiles)
 	values := 32
-	if a.form == form256 {
+	if a.form == quant.Form256 {
 		values = 256
 	}
 	name := "products"
@@ -179,7 +180,7 @@ func manyProducts(d device, a acts, add bool, list []product) error {
 	args := productsArgs{acts: a.args(), add: flag(add)}
 	total := fill(&args.list, &args.count, list, func(rows int) int { return ceil(tiles(rows), down) })
 	kernel := "prompt32"
-	if a.form == form256 {
+	if a.form == quant.Form256 {
 		kernel = "prompt256"
 	}
 	return launch(d, kernel, [3]int{total * columns, 1, 1}, 32*across*down, shared, &args)

@@ -12,6 +12,7 @@ import (
 	"unsafe"
 
 	"orthrus/gguf"
+	"orthrus/quant"
 )
 
 // multiplication is the products of one MatMul of a model.
@@ -105,7 +106,7 @@ func (p *productBench) time(m multiplication, t gguf.Type, n int, do func(in inp
 	if err := p.d.upload(in.floats.at, asBytes(x)); err != nil {
 		b.Fatal(err)
 	}
-	if form := formOf(t); form != floats {
+	if form := quant.FormOf(t); form != quant.FormFloat {
 		in.acts = acts{form, room[byte](b, p.d, int(actBytes(form, n, m.cols))), n, m.cols}
 		if err := quantize(p.d, in.acts, in.floats); err != nil {
 			b.Fatal(err)
@@ -228,14 +229,14 @@ func BenchmarkShapes(b *testing.B) {
 		for _, m := range multiplications {
 			for _, tiles := range []int{1, 2, 4} {
 				for _, n := range []int{1, 8, 16, 32, 64} {
-					least := fewShapeOf(p.d, acts{form: formOf(t), rows: n}, 1<<20).tiles
+					least := fewShapeOf(p.d, acts{form: quant.FormOf(t), rows: n}, 1<<20).tiles
 					if tiles != least && !(tiles == 2 && least == 4) || tiles == 2 && n == 64 {
 						continue
 					}
 					fmt.Printf("%-12s %-5v %2d/%d ", m.name, t, n, tiles)
 					for _, v := range variants {
 						s := fewShape{tiles, ceil(n, 8*tiles), v.warps, v.blocks, v.dense}
-						if s.links()*v.warps > 16 || v.dense && (tiles > 1 || formOf(t) != form256) {
+						if s.links()*v.warps > 16 || v.dense && (tiles > 1 || quant.FormOf(t) != quant.Form256) {
 							fmt.Printf(" %8s", "-")
 							continue
 						}

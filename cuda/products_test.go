@@ -74,7 +74,7 @@ func TestProducts(t *testing.T) {
 				d := testDevice(t)
 				x := randomRows(rng, n, size.cols)
 				in := input{floats: matrix{put(t, d, x), n, size.cols}}
-				if form := formOf(typ); form != floats {
+				if form := quant.FormOf(typ); form != quant.FormFloat {
 					in.acts = acts{form, room[byte](t, d, int(actBytes(form, n, size.cols))), n, size.cols}
 					if err := quantize(d, in.acts, in.floats); err != nil {
 						t.Fatal(err)
@@ -112,7 +112,7 @@ func (l listed) check(t *testing.T, name string, n int, do func(d device, in inp
 	d := testDevice(t)
 	x := randomRows(rng, n, l.cols)
 	in := input{floats: matrix{put(t, d, x), n, l.cols}}
-	if form := formOf(l.types[0]); form != floats {
+	if form := quant.FormOf(l.types[0]); form != quant.FormFloat {
 		in.acts = acts{form, room[byte](t, d, int(actBytes(form, n, l.cols))), n, l.cols}
 		if err := quantize(d, in.acts, in.floats); err != nil {
 			t.Fatal(err)
@@ -147,7 +147,7 @@ func TestFewShapes(t *testing.T) {
 		for _, n := range []int{1, 13, 30} {
 			for _, warps := range []int{2, 3, 4, 8, 16} {
 				for _, tiles := range []int{1, 2, 4} {
-					s := fewShape{tiles, ceil(n, 8*tiles), warps, 2, warps == 4 && tiles == 1 && formOf(l.types[0]) == form256}
+					s := fewShape{tiles, ceil(n, 8*tiles), warps, 2, warps == 4 && tiles == 1 && quant.FormOf(l.types[0]) == quant.Form256}
 					if tiles > 1 && n <= 4*tiles || tiles == 4 && l.types[0] == gguf.Q8_0 || s.links()*warps > 16 {
 						continue
 					}

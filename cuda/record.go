@@ -2,10 +2,12 @@ package cuda
 
 import (
 	"errors"
+	"maps"
 	"slices"
 
 	"orthrus/engine"
 	"orthrus/gguf"
+	"orthrus/quant"
 )
 
 // recorder implements [engine.Ops]: it keeps what is asked for as steps, each of which is one launch. Of two neighbours it
@@ -92,17 +94,13 @@ func (r *recorder) Attend(layer int, dst, _, k, _ engine.Buffer) {
 // MatMul is one launch for all products that take the rows in the same form.
 func (r *recorder) MatMul(src engine.Buffer, add bool, terms ...engine.Product) {
 	from := src.(*buffer).matrix
-	groups := map[form][]product{}
-	var forms []form
+	groups := map[quant.Form][]product{}
 	for _, p := range terms {
 		w := r.matrix(p.Weight)
-		f := formOf(w.t)
-		if groups[f] == nil {
-			forms = append(forms, f)
-		}
+		f := quant.FormOf(w.t)
 		groups[f] = append(groups[f], product{w, p.Dst.(*buffer).matrix})
 	}
-	slices.Sort(forms)
+	forms := slices.Sorted(maps.Keys(groups))
 	before := r.last()
 	if before.dst != from {
 		before = nil
@@ -112,20 +110,20 @@ func (r *recorder) MatMul(src engine.Buffer, add bool, terms ...engine.Product) 
 	}
 	for _, f := range forms {
 		in := input{floats: from}
-		if f != floats {
+		if f != quant.FormFloat {
 			in = input{acts: r.prepare(before, f, from)}
 		}
 		list := groups[f]
 		r.add(from.rows, func(*step) error { return products(r.device, in, add, list) })
 	}
 	// Nothing but this product reads what it takes (engine.Ops).
-	if before != nil && len(forms) == 1 && forms[0] != floats {
+	if before != nil && len(forms) == 1 && forms[0] != quant.FormFloat {
 		before.dst.at = 0
 	}
 }
 
 // prepare returns the rows of a matrix as int8: of the step before if that computed them, else by a step of their own.
-func (r *recorder) prepare(before *step, f form, from matrix) acts {
+func (r *recorder) prepare(before *step, f quant.Form, from matrix) acts {
 	a := acts{form: f, at: r.acts[f].at, rows: from.rows, k: from.cols}
 	if before != nil && before.acts.at == 0 {
 		before.acts = a

@@ -191,13 +191,13 @@ func BenchmarkSmall(b *testing.B) {
 	s, release := attentionBench(b, d, engine.Geometry{Heads: 32, KVHeads: 8, Cache: gguf.F16, Rows: most, Context: 1024}, 512)
 	defer release()
 	x, w := put(b, d, randomFloats(rnd, most*ff)), put(b, d, randomFloats(rnd, ff))
-	y, kept := room[float32](b, d, most*ff), room[byte](b, d, int(actBytes(form256, most, ff)))
+	y, kept := room[float32](b, d, most*ff), room[byte](b, d, int(actBytes(quant.Form256, most, ff)))
 	logits := randomFloats(rnd, most*vocab)
 	for i := range logits {
 		logits[i] *= 3
 	}
 	row := put(b, d, logits)
-	q := func(rows, cols int) acts { return acts{form256, kept, rows, cols} }
+	q := func(rows, cols int) acts { return acts{quant.Form256, kept, rows, cols} }
 	for _, n := range []int{1, 8, 32} {
 		show := func(name string, do func() error) {
 			fmt.Printf("  %s %.2f", name, perLaunch(b, d, func(int) error { return do() }))

@@ -20,16 +20,16 @@ func TestNormAndGate(t *testing.T) {
 		x, y, w := randomFloats(rnd, rows*cols), randomFloats(rnd, rows*cols), randomFloats(rnd, cols)
 		ahead := span{put(t, d, make([]byte, 12345)), 12345}
 		src, up, weights := matrix{put(t, d, x), rows, cols}, matrix{put(t, d, y), rows, cols}, put(t, d, w)
-		for _, f := range []form{form32, form256} {
-			if f == form256 && cols%256 != 0 || cols%32 != 0 {
-				f = floats
+		for _, f := range []quant.Form{quant.Form32, quant.Form256} {
+			if f == quant.Form256 && cols%256 != 0 || cols%32 != 0 {
+				f = quant.FormFloat
 			}
 			for name, run := range map[string]func(dst matrix, q acts) error{
 				"norm": func(dst matrix, q acts) error { return norm(d, dst, q, src, weights, eps, ahead) },
 				"gate": func(dst matrix, q acts) error { return gate(d, dst, q, src, up, ahead) },
 			} {
 				newActs := func() acts {
-					if f == floats {
+					if f == quant.FormFloat {
 						return acts{}
 					}
 					return acts{f, room[byte](t, d, int(actBytes(f, rows, cols))), rows, cols}
@@ -51,7 +51,7 @@ func TestNormAndGate(t *testing.T) {
 						}
 					}
 				}
-				if f == floats {
+				if f == quant.FormFloat {
 					continue
 				}
 				if err := quantize(d, want, dst); err != nil {

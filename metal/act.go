@@ -1,29 +1,10 @@
 package metal
 
-import "orthrus/gguf"
-
-// form is how activations are stored for weights of a type, as in quant.Act.
-type form int32
-
-const (
-	floats  form = iota // float32, for f32, f16, bf16
-	form32              // int8 with a scale for every 32 values, for q8_0, q4_0
-	form256             // int8 with a scale for every 256 values, for q4_k, q5_k, q6_k
-)
-
-func formOf(t gguf.Type) form {
-	switch elems, _ := t.Block(); elems {
-	case 32:
-		return form32
-	case 256:
-		return form256
-	}
-	return floats
-}
+import "orthrus/quant"
 
 // acts are activations of a form of int8 (kernels/act.h). The zero acts are none.
 type acts struct {
-	form            form
+	form            quant.Form
 	q, scales, sums binding
 	rows, k         int
 }
@@ -33,22 +14,22 @@ const actRows = 8
 
 // actBytes is the size of rows of k values in a form of int8: integers as halves, scales, sums. There is room for whole
 // blocks of 256, which keeps the three aligned.
-func actBytes(f form, rows, k int) (q, scales, sums int64) {
+func actBytes(f quant.Form, rows, k int) (q, scales, sums int64) {
 	n := int64(ceil(rows, actRows)) * actRows * int64(ceil(k, 256)) * 256
 	switch f {
-	case form32:
+	case quant.Form32:
 		return 2 * n, 4 * n / 32, 0
-	case form256:
+	case quant.Form256:
 		return 2 * n, 4 * n / 256, 4 * n / 32
 	}
 	return 0, 0, 0
 }
 
 // newActs places acts at a buffer of their own.
-func newActs(f form, b buffer, rows, k int) acts {
+func newActs(f quant.Form, b buffer, rows, k int) acts {
 	q, scales, _ := actBytes(f, rows, k)
 	a := acts{form: f, q: at(b, 0), scales: at(b, q), sums: at(b, 0), rows: rows, k: k}
-	if f == form256 {
+	if f == quant.Form256 {
 		a.sums = at(b, q+scales)
 	}
 	return a

@@ -247,15 +247,15 @@ func TestRowOperations(t *testing.T) {
 		const rows = 9
 		x, y, w := b.numbers(rows, width), b.numbers(rows, width), b.numbersOf(width)
 		src, up, norms := b.matrix(rows, width, x), b.matrix(rows, width, y), b.bytes(bytesOf(w))
-		for _, f := range []form{floats, form32, form256} {
-			if f == form32 && width%32 > 0 || f == form256 && width%256 > 0 {
+		for _, f := range []quant.Form{quant.FormFloat, quant.Form32, quant.Form256} {
+			if f == quant.Form32 && width%32 > 0 || f == quant.Form256 && width%256 > 0 {
 				continue
 			}
 			for _, gated := range []bool{false, true} {
 				// With activations, those of the floats that come beside have to be the same.
 				out := outputs{floats: b.matrix(rows, width, make([]float32, rows*width))}
 				var again acts
-				if f != floats {
+				if f != quant.FormFloat {
 					q, scales, sums := actBytes(f, rows, width)
 					out.acts = newActs(f, b.memory(q+scales+sums), rows, width)
 					again = newActs(f, b.memory(q+scales+sums), rows, width)
@@ -266,11 +266,11 @@ func TestRowOperations(t *testing.T) {
 					} else {
 						norm(l, out, src, norms, 1e-6)
 					}
-					if f != floats {
+					if f != quant.FormFloat {
 						quantize(l, again, out.floats)
 					}
 				})
-				if f != floats && !slices.Equal(out.acts.q.buffer.bytes(), again.q.buffer.bytes()) {
+				if f != quant.FormFloat && !slices.Equal(out.acts.q.buffer.bytes(), again.q.buffer.bytes()) {
 					t.Fatalf("width %d, form %d, gate %v: activations differ from those of the floats", width, f, gated)
 				}
 				want := make([]float32, width)

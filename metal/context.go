@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"orthrus/engine"
+	"orthrus/quant"
 )
 
 // context implements [engine.Context] with a queue of its own. Memory is shared, so what the host reads after Wait is where
@@ -19,7 +20,7 @@ type context struct {
 	cache     cache
 	rotations rotations
 	parts     parts
-	acts      map[form]acts
+	acts      map[quant.Form]acts
 	needs     needs
 	scale     float32 // of attention's scores
 	position  int     // of the next pass, or of one behind it: what was queued may move it by less
@@ -40,7 +41,7 @@ func (b *Backend) open(g engine.Geometry) (_ *context, err error) {
 	if err := checkGeometry(g); err != nil {
 		return nil, err
 	}
-	c := &context{Geometry: g, backend: b, acts: map[form]acts{}, needs: contextNeeds(g), scale: float32(1 / math.Sqrt(float64(g.HeadDim)))}
+	c := &context{Geometry: g, backend: b, acts: map[quant.Form]acts{}, needs: contextNeeds(g), scale: float32(1 / math.Sqrt(float64(g.HeadDim)))}
 	defer func() {
 		if err != nil {
 			c.Close()
@@ -67,7 +68,7 @@ func (b *Backend) open(g engine.Geometry) (_ *context, err error) {
 			return nil, err
 		}
 	}
-	for _, f := range []form{form32, form256} {
+	for _, f := range []quant.Form{quant.Form32, quant.Form256} {
 		q, scales, sums := actBytes(f, g.Rows, g.Widest())
 		memory, err := c.alloc(q + scales + sums)
 		if err != nil {

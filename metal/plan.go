@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"orthrus/engine"
+	"orthrus/quant"
 )
 
 // needs are bytes of memory.
@@ -17,7 +18,7 @@ func contextNeeds(g engine.Geometry) needs {
 	tiles, kept := partsBytes(g)
 	n := needs{cache: 2 * int64(g.Layers) * layerBytes(g)}
 	n.work = g.Activations() + controlBytes(g.Rows) + rotationBytes(g) + tiles + kept
-	for _, f := range []form{form32, form256} {
+	for _, f := range []quant.Form{quant.Form32, quant.Form256} {
 		q, scales, sums := actBytes(f, g.Rows, g.Widest())
 		n.work += q + scales + sums
 	}

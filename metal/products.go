@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"orthrus/gguf"
+	"orthrus/quant"
 )
 
 // product is one matrix product: dst = the rows given times w transposed.
@@ -90,7 +91,7 @@ func multiplyFloats(l *list, in matrix, add bool, p product) {
 // products sets every dst to the input times its weight transposed, or adds that to it. All weights take the input's form.
 func products(l *list, in input, add bool, exact bool, list []product) {
 	for _, p := range list {
-		if formOf(p.w.t) == floats {
+		if quant.FormOf(p.w.t) == quant.FormFloat {
 			multiplyFloats(l, in.floats, add, p)
 		} else {
 			tilingFor(in.acts.rows, exact).multiply(l, in.acts, add, p)

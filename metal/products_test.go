@@ -44,12 +44,12 @@ func testProduct(t *testing.T, typ gguf.Type, rows, cols, n int, add, exact bool
 	w, src, dst := b.weight(typ, rows, cols, data), b.matrix(n, cols, x), b.matrix(n, rows, before)
 
 	in := input{floats: src}
-	if f := formOf(typ); f != floats {
+	if f := quant.FormOf(typ); f != quant.FormFloat {
 		q, scales, sums := actBytes(f, n, cols)
 		in.acts = newActs(f, b.memory(q+scales+sums), n, cols)
 	}
 	b.run(func(l *list) {
-		if in.acts.form != floats {
+		if in.acts.form != quant.FormFloat {
 			quantize(l, in.acts, src)
 		}
 		products(l, in, add, exact, []product{{w, dst}})

@@ -1,9 +1,11 @@
 package metal
 
 import (
+	"maps"
 	"slices"
 
 	"orthrus/engine"
+	"orthrus/quant"
 )
 
 // pass is a recorded sequence of steps, as the dispatches that they become. These differ only by how far attention may have
@@ -106,39 +108,35 @@ func (r *recorder) Attend(layer int, dst, q, k, v engine.Buffer) {
 // MatMul may run all products of a form together.
 func (r *recorder) MatMul(src engine.Buffer, add bool, asked ...engine.Product) {
 	from := matrixOf(src)
-	groups := map[form][]product{}
-	var forms []form
+	groups := map[quant.Form][]product{}
 	for _, p := range asked {
 		w := p.Weight.(*weight)
-		f := formOf(w.t)
-		if groups[f] == nil {
-			forms = append(forms, f)
-		}
+		f := quant.FormOf(w.t)
 		groups[f] = append(groups[f], product{w, matrixOf(p.Dst)})
 	}
-	slices.Sort(forms)
+	forms := slices.Sorted(maps.Keys(groups))
 	var before *step
 	if n := len(r.pass.steps); n > 0 && r.pass.steps[n-1].out.floats == from {
 		before = r.pass.steps[n-1]
 	}
 	for _, f := range forms {
 		in, group := input{floats: from}, groups[f]
-		if f != floats {
+		if f != quant.FormFloat {
 			in.acts = r.prepare(before, f, from)
 		}
 		exact := r.backend.exact
 		r.simple(from.rows, func(l *list) { products(l, in, add, exact, group) })
 	}
 	// Nothing but this product reads what it takes (engine.Ops).
-	if before != nil && len(forms) == 1 && forms[0] != floats {
+	if before != nil && len(forms) == 1 && forms[0] != quant.FormFloat {
 		before.out.floats = matrix{}
 	}
 }
 
 // prepare gives the rows of a matrix as int8: of the step before if that computed them, else by a step of their own.
-func (r *recorder) prepare(before *step, f form, from matrix) acts {
+func (r *recorder) prepare(before *step, f quant.Form, from matrix) acts {
 	a := r.acts[f].of(from.rows, from.cols)
-	if before != nil && before.out.acts.form == floats {
+	if before != nil && before.out.acts.form == quant.FormFloat {
 		before.out.acts = a
 	} else {
 		r.simple(from.rows, func(l *list) { quantize(l, a, from) })

@@ -51,7 +51,7 @@ func (b *Backend) verify(t gguf.Type) error {
 		if slices.Equal(got, want) {
 			continue
 		}
-		if inputs <= 2 || formOf(t) == floats {
+		if inputs <= 2 || quant.FormOf(t) == quant.FormFloat {
 			return fmt.Errorf("%s multiplies %v otherwise than it must: use -b cpu", b.device.properties().name, t)
 		}
 		b.exact = false
@@ -68,7 +68,7 @@ func (b *Backend) multiply(t gguf.Type, w []byte, x []float32, rows, cols, input
 	}
 	defer queue.close()
 	var places []binding
-	q, scales, sums := actBytes(formOf(t), inputs, cols)
+	q, scales, sums := actBytes(quant.FormOf(t), inputs, cols)
 	dst := make([]float32, inputs*rows)
 	for _, bytes := range [][]byte{w, bytesOf(x), bytesOf(dst), make([]byte, max(4, q+scales+sums))} {
 		m, err := b.device.alloc(int64(len(bytes)))
@@ -81,7 +81,7 @@ func (b *Backend) multiply(t gguf.Type, w []byte, x []float32, rows, cols, input
 	}
 	in := input{floats: matrix{places[1], inputs, cols}}
 	l := list{device: b.device}
-	if f := formOf(t); f != floats {
+	if f := quant.FormOf(t); f != quant.FormFloat {
 		in.acts = newActs(f, places[3].buffer, inputs, cols)
 		quantize(&l, in.acts, in.floats)
 	}

@@ -11,34 +11,37 @@ import (
 // group is the number of values of a row that the kernels for quantized weights take at a time.
 const group = 256
 
-// form is how activations are stored for weights of a type.
-type form uint8
+// Form is how rows of activations are stored for weights of a type. GPU backends have layouts of their own for the
+// same values.
+type Form int32
 
+// The forms. Kernels of GPUs know them by these numbers.
 const (
-	formFloat form = iota // float32, for f32, f16, bf16
-	form32                // int8 with a scale for every 32 values, for q8_0, q4_0
-	form256               // int8 with a scale for every 256 values, for q4_k, q5_k, q6_k
+	FormFloat Form = iota // float32, for f32, f16, bf16
+	Form32                // int8 with a scale for every 32 values, for q8_0, q4_0
+	Form256               // int8 with a scale for every 256 values, for q4_k, q5_k, q6_k
 )
 
-func formOf(t gguf.Type) form {
+// FormOf returns the form that products with weights of type t take. t has to be [Supported].
+func FormOf(t gguf.Type) Form {
 	mustSupport(t)
 	switch elems, _ := t.Block(); elems {
 	case 32:
-		return form32
+		return Form32
 	case superBlock:
-		return form256
+		return Form256
 	}
-	return formFloat
+	return FormFloat
 }
 
-// act32 is a group of form32: the value of q[i] is d[i/32] * q[i]. The last group of a row may be part-filled.
+// act32 is a group of Form32: the value of q[i] is d[i/32] * q[i]. The last group of a row may be part-filled.
 type act32 struct {
 	q    [group]int8
 	bias [group / 32]int32 // -128 * the sum of every 32 q, for kernels that take q8_0 weights as q+128
 	d    [group / 32]float32
 }
 
-// act256 is a group of form256: the value of q[i] is d * q[i].
+// act256 is a group of Form256: the value of q[i] is d * q[i].
 type act256 struct {
 	q     [group]int8
 	sum16 [group / 16]int16 // of every 16 q
@@ -47,14 +50,13 @@ type act256 struct {
 	_     [12]byte // to a multiple of 64 bytes
 }
 
-// Act is a matrix of activations, n rows of width k, in the form that weights of some types multiply: float32
-// for the float types, else int8 in blocks of 32 (q8_0, q4_0) or 256 (the k types).
+// Act is a matrix of activations, n rows of width k, in the [Form] that weights of some types multiply.
 //
 // A block of int8 is symmetric: d = max|x| / 127 and q[i] = x[i] * (127 / max|x|) rounded to nearest, ties to
 // even, both quotients and the product in float32. Where the maximum is 0 or so small that its inverse is
 // infinite, or where a value of the block is not finite, the whole block is zero.
 type Act struct {
-	form    form
+	form    Form
 	rows, k int
 	x       []float32
 	b32     []act32  // ceil(k/256) a row
@@ -68,13 +70,13 @@ func (a *Act) Reset(t gguf.Type, rows, k int) {
 	if mustSupport(t); rows < 0 || k <= 0 || k%elems != 0 {
 		panic(fmt.Sprintf("quant: no activations of %d rows of %d values for %v", rows, k, t))
 	}
-	a.form, a.rows, a.k = formOf(t), rows, k
+	a.form, a.rows, a.k = FormOf(t), rows, k
 	switch a.form {
-	case formFloat:
+	case FormFloat:
 		a.x = resize(a.x, rows*k)
-	case form32:
+	case Form32:
 		a.b32 = resize(a.b32, rows*a.groups())
-	case form256:
+	case Form256:
 		a.b256 = resize(a.b256, rows*a.groups())
 	}
 }
@@ -91,7 +93,7 @@ func (a *Act) groups() int { return (a.k + group - 1) / group }
 
 // group returns the address and the bytes of group g of int8 activations.
 func (a *Act) group(g int) (unsafe.Pointer, int) {
-	if a.form == form32 {
+	if a.form == Form32 {
 		return unsafe.Pointer(&a.b32[g]), int(unsafe.Sizeof(act32{}))
 	}
 	return unsafe.Pointer(&a.b256[g]), int(unsafe.Sizeof(act256{}))
@@ -101,7 +103,7 @@ func (a *Act) group(g int) (unsafe.Pointer, int) {
 func (a *Act) Rows() int { return a.rows }
 
 // Serves reports whether a has the form that weights of type t multiply.
-func (a *Act) Serves(t gguf.Type) bool { return formOf(t) == a.form }
+func (a *Act) Serves(t gguf.Type) bool { return FormOf(t) == a.form }
 
 // Set stores x, k values, as row i. Different rows may be set concurrently.
 func (a *Act) Set(i int, x []float32) {
@@ -109,11 +111,11 @@ func (a *Act) Set(i int, x []float32) {
 		panic(fmt.Sprintf("quant: %d values for row %d of %d rows of %d", len(x), i, a.rows, a.k))
 	}
 	switch n := a.groups(); a.form {
-	case formFloat:
+	case FormFloat:
 		copy(a.x[i*a.k:], x)
-	case form32:
+	case Form32:
 		active.set32(a.b32[i*n:][:n], x)
-	case form256:
+	case Form256:
 		active.set256(a.b256[i*n:][:n], x)
 	}
 }

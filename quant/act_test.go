@@ -12,11 +12,11 @@ import (
 func (a *Act) value(i, j int) (v, d float64) {
 	g := i*a.groups() + j/group
 	switch a.form {
-	case form32:
+	case Form32:
 		b := &a.b32[g]
 		d = float64(b.d[j%group/32])
 		return d * float64(b.q[j%group]), d
-	case form256:
+	case Form256:
 		b := &a.b256[g]
 		d = float64(b.d)
 		return d * float64(b.q[j%group]), d

@@ -46,7 +46,7 @@ func TestContract(t *testing.T) {
 		for _, typ := range productTypes {
 			size, _ := typ.RowBytes(k)
 			w := make([]byte, rows*size)
-			if formOf(typ) == formFloat {
+			if FormOf(typ) == FormFloat {
 				Quantize(typ, w, uniform(r, rows*k, 1))
 			} else {
 				for i := range w {

@@ -17,11 +17,11 @@ func matmulPortable(p product) {
 			acc := acc[:min(rowsAtOnce, p.a.rows-i)]
 			clear(acc)
 			switch p.a.form {
-			case formFloat:
+			case FormFloat:
 				p.dotsFloat(acc, r, i)
-			case form32:
+			case Form32:
 				p.dots32(acc, r, i)
-			case form256:
+			case Form256:
 				p.dots256(acc, r, i)
 			}
 			for j, v := range acc {

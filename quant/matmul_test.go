@@ -16,10 +16,10 @@ var productTypes = []gguf.Type{gguf.F32, gguf.F16, gguf.BF16, gguf.Q8_0, gguf.Q4
 
 // widths returns row widths for tests of type t: the smallest, odd numbers of blocks, several groups.
 func widths(t gguf.Type) []int {
-	switch formOf(t) {
-	case form32:
+	switch FormOf(t) {
+	case Form32:
 		return []int{32, 96, 256, 288, 768 + 224, 1024, 1536}
-	case form256:
+	case Form256:
 		return []int{256, 768, 1024, 1536, 2304}
 	}
 	return []int{1, 15, 16, 33, 250, 256, 700}
@@ -32,14 +32,14 @@ func randomWeights(r *rand.Rand, t gguf.Type, rows, k int, wild bool) []byte {
 		panic(err)
 	}
 	w := make([]byte, rows*n)
-	if formOf(t) == formFloat && !wild {
+	if FormOf(t) == FormFloat && !wild {
 		Quantize(t, w, floats(r, rows*k, 0))
 		return w
 	}
 	for i := range w {
 		w[i] = byte(r.Uint32())
 	}
-	if formOf(t) == formFloat || wild {
+	if FormOf(t) == FormFloat || wild {
 		return w
 	}
 	_, block := t.Block()
@@ -286,7 +286,7 @@ func TestMatMulPanics(t *testing.T) {
 			f()
 		}()
 	}
-	MatMul(nil, 4, gguf.Q4_K, w, 256, 0, 3, &Act{form: form256, k: 256}, false) // no activations
+	MatMul(nil, 4, gguf.Q4_K, w, 256, 0, 3, &Act{form: Form256, k: 256}, false) // no activations
 	MatMul(nil, 0, gguf.Q4_K, nil, 256, 0, 0, &a, false)                        // no weights
 }
 

@@ -42,13 +42,13 @@ type quantKernels struct {
 	row func(y *float32, w *byte, stride int, a unsafe.Pointer, blocks, tiles int, add bool)
 }
 
-// pair32 is a group of two rows of form32, for SMMLA.
+// pair32 is a group of two rows of Form32, for SMMLA.
 type pair32 struct {
 	q [2 * group]int8        // 8 values of one row, 8 of the other, and so on
 	d [group / 32][4]float32 // the scales of both rows, twice
 }
 
-// pair256 is a group of two rows of form256, for SMMLA.
+// pair256 is a group of two rows of Form256, for SMMLA.
 type pair256 struct {
 	q         [2 * group]int8
 	high, low [2][group / 32]int8 // sum32 of either row is 128*high + low
@@ -89,11 +89,11 @@ func (s *simd) matmul(p product) {
 	rows := len(p.w) / p.rowBytes
 	switch {
 	case p.from == p.to || p.a.rows == 0:
-	case p.a.form == formFloat && p.a.k%16 == 0:
+	case p.a.form == FormFloat && p.a.k%16 == 0:
 		s.matmulFloat(p)
-	case p.a.form != formFloat && p.a.rows == 1 && rows >= rowTile:
+	case p.a.form != FormFloat && p.a.rows == 1 && rows >= rowTile:
 		s.matmulRow(p)
-	case p.a.form != formFloat && rows >= tileRows:
+	case p.a.form != FormFloat && rows >= tileRows:
 		s.matmulTiles(p)
 	default:
 		matmulPortable(p)
@@ -177,7 +177,7 @@ func (s *simd) matmulTiles(p product) {
 func (s *scratch) pack(a *Act, i, n int) (unsafe.Pointer, int) {
 	groups := a.groups()
 	pairs := (n + 1) / 2
-	if a.form == form32 {
+	if a.form == Form32 {
 		s.pair32 = resize(s.pair32, pairs*groups)
 		for j := range pairs {
 			x, y := i+2*j, min(i+2*j+1, i+n-1)

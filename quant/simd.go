@@ -77,7 +77,7 @@ var scratches = sync.Pool{New: func() any {
 // after them too and drops their products. Matrices without enough rows for one tile and float rows whose width
 // is no multiple of 16 are left to the portable kernels.
 func (s *simd) matmul(p product) {
-	float := p.a.form == formFloat
+	float := p.a.form == FormFloat
 	if p.from == p.to || p.a.rows == 0 {
 		return
 	}
