@@ -22,6 +22,13 @@ func NewRope(theta float64, headDim int) Rope {
 	return r
 }
 
+// Rotation is the cosine and the sine by which pair i of a head is turned at a
+// position, times Scale. The angle is rounded to float32 as in the reference.
+func (r *Rope) Rotation(position, i int) (cos, sin float32) {
+	s, c := math.Sincos(float64(float32(position) * r.InvFreq[i]))
+	return float32(c) * r.Scale, float32(s) * r.Scale
+}
+
 // Yarn are the options of YaRN (Peng et al., 2023, "YaRN: Efficient Context
 // Window Extension of Large Language Models"), named as in config.json.
 type Yarn struct {

@@ -1,10 +1,6 @@
 package metal
 
-import (
-	"math"
-
-	"orthrus/engine"
-)
+import "orthrus/engine"
 
 // rotations is a table of cosines and sines, [position][HeadDim/2] pairs, made as far as passes may come. The host makes it,
 // as Metal has no float64.
@@ -23,10 +19,8 @@ func (r *rotations) reach(positions int) {
 	all := floatsOf(r.memory.bytes())
 	for ; r.made < min(positions, r.most); r.made++ {
 		pairs := all[2*r.made*half:][:2*half]
-		for i, freq := range r.rope.InvFreq {
-			// The angle is rounded to float32 as the reference does.
-			sin, cos := math.Sincos(float64(float32(r.made) * freq))
-			pairs[2*i], pairs[2*i+1] = float32(cos)*r.rope.Scale, float32(sin)*r.rope.Scale
+		for i := range half {
+			pairs[2*i], pairs[2*i+1] = r.rope.Rotation(r.made, i)
 		}
 	}
 }

@@ -1,8 +1,6 @@
 package cpu
 
 import (
-	"math"
-
 	"orthrus/engine"
 	"orthrus/gguf"
 	"orthrus/quant"
@@ -88,10 +86,8 @@ func (r *recorder) Embed(dst engine.Buffer, table engine.Weight) {
 			at := int(c.tokens[i]) * size
 			quant.Dequantize(w.t.Type, d.row(i), w.t.Data[at:at+size])
 			cos, sin := c.rotation(i)
-			for j, freq := range c.Rope.InvFreq {
-				// The angle is rounded to float32 as the reference does.
-				s, c1 := math.Sincos(float64(float32(c.pos+i) * freq))
-				cos[j], sin[j] = float32(c1)*c.Rope.Scale, float32(s)*c.Rope.Scale
+			for j := range cos {
+				cos[j], sin[j] = c.Rope.Rotation(c.pos+i, j)
 			}
 		})
 	})
