@@ -57,7 +57,7 @@ func TestReserve(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	planned := contextNeeds(g).sum() - slack
+	planned := contextMemory(g).Bytes()
 	for _, tensor := range m.Tensors() {
 		planned += weightBytes(tensor)
 	}
@@ -73,7 +73,7 @@ func TestReserve(t *testing.T) {
 	}{
 		{planned + slack - 1, 1024, []string{"-c 768 or --cache-type q8_0 "}},
 		{planned + slack - 1, 2048, []string{"-c 768 or ", "a context of 2048 tokens"}},
-		{1000, 1024, []string{"0.0 GB of memory free", "use -b cpu"}},
+		{1000, 1024, []string{"room for 0.0 GB", "use -b cpu"}},
 	} {
 		small := newBackend(newFake(t, c.free), "cuda:1")
 		err := small.Reserve(m, engine.DecoderOptions{Context: c.context, Cache: gguf.F16})
@@ -87,16 +87,6 @@ func TestReserve(t *testing.T) {
 			}
 		}
 		small.Close()
-	}
-}
-
-// TestSmallerType asks for the best type that fits.
-func TestSmallerType(t *testing.T) {
-	const parameters = 8e9
-	for free, want := range map[int64]string{20e9: "weights of type q8_0", 8e9: "weights of type q6_k", 5.4e9: "weights of type q4_k_m", 4e9: ""} {
-		if got := smallerType(parameters, needs{weights: 16e9, cache: 3e8, work: 1e8}, free); got != want {
-			t.Errorf("%d bytes free: %q, want %q", free, got, want)
-		}
 	}
 }
 

@@ -18,7 +18,6 @@ type context struct {
 	pinned  []byte // the Outcome
 	release []func()
 	acts    map[quant.Form]acts
-	needs   needs
 	graphs  []*pass // that are captured, the last used one last
 	failed  error   // of something queued, for Wait to tell
 }
@@ -39,7 +38,7 @@ func (b *Backend) open(g engine.Geometry) (_ *context, err error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &context{Geometry: g, device: queue, acts: map[quant.Form]acts{}, needs: contextNeeds(g)}
+	c := &context{Geometry: g, device: queue, acts: map[quant.Form]acts{}}
 	defer func() {
 		if err != nil {
 			c.Close()
@@ -133,9 +132,7 @@ func (c *context) RestoreKV(src []byte, layer, n int) error {
 	return restoreKV(c.device, c.state, src, layer, n)
 }
 
-func (c *context) Memory() engine.Memory {
-	return engine.Memory{Cache: c.needs.cache, Activations: c.needs.work - slack}
-}
+func (c *context) Memory() engine.Memory { return contextMemory(c.Geometry) }
 
 // Close waits for what is queued and frees everything.
 func (c *context) Close() error {

@@ -121,12 +121,8 @@ func (b *Backend) Open(g engine.Geometry) (engine.Context, error) {
 	if err := b.uploaded(); err != nil {
 		return nil, err
 	}
-	free, _, err := b.device.memory()
-	if err != nil {
+	if err := b.fit(g, 0, 0); err != nil {
 		return nil, err
-	}
-	if n := contextNeeds(g); n.sum() > free {
-		return nil, b.tooLarge(g, n, free)
 	}
 	return b.open(g)
 }

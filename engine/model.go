@@ -167,6 +167,15 @@ func (m *Model) Bytes() int64 {
 	return n
 }
 
+// Parameters is the number of weights in all tensors.
+func (m *Model) Parameters() int64 {
+	var n int64
+	for _, t := range m.Tensors() {
+		n += int64(t.Elems())
+	}
+	return n
+}
+
 // Fingerprint identifies the model by its hyperparameters, and the name, type,
 // shape and first and last bytes of every tensor: enough to tell whether a
 // saved KV cache belongs to it without reading the whole file.

@@ -21,7 +21,6 @@ type context struct {
 	rotations rotations
 	parts     parts
 	acts      map[quant.Form]acts
-	needs     needs
 	scale     float32 // of attention's scores
 	position  int     // of the next pass, or of one behind it: what was queued may move it by less
 	failed    error   // of something queued, for Wait to tell
@@ -41,7 +40,7 @@ func (b *Backend) open(g engine.Geometry) (_ *context, err error) {
 	if err := checkGeometry(g); err != nil {
 		return nil, err
 	}
-	c := &context{Geometry: g, backend: b, acts: map[quant.Form]acts{}, needs: contextNeeds(g), scale: float32(1 / math.Sqrt(float64(g.HeadDim)))}
+	c := &context{Geometry: g, backend: b, acts: map[quant.Form]acts{}, scale: float32(1 / math.Sqrt(float64(g.HeadDim)))}
 	defer func() {
 		if err != nil {
 			c.Close()
@@ -168,9 +167,7 @@ func (c *context) RestoreKV(src []byte, layer, n int) error {
 // savedBytes is the size of a layer's keys and values of n positions.
 func (c *context) savedBytes(n int) int { return 2 * c.KVHeads * n * c.cache.blockBytes / cacheBlock }
 
-func (c *context) Memory() engine.Memory {
-	return engine.Memory{Cache: c.needs.cache, Activations: c.needs.work}
-}
+func (c *context) Memory() engine.Memory { return contextMemory(c.Geometry) }
 
 // Close waits for what is queued and frees everything.
 func (c *context) Close() error {

@@ -40,7 +40,7 @@ func (b *Backend) Name() string { return "metal" }
 // Describe names the GPU.
 func (b *Backend) Describe() string {
 	p := b.device.properties()
-	return fmt.Sprintf("%s, %s for the GPU", p.name, gigabytes(p.memory))
+	return fmt.Sprintf("%s, %.1f GB for the GPU", p.name, float64(p.memory)/1e9)
 }
 
 // Chunk implements [engine.Backend]. From 32 rows on a product takes the same time for a row; a pass of more rows than these

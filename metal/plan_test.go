@@ -18,8 +18,8 @@ func TestReserve(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := contextNeeds(g)
-	all := m.Bytes() + n.cache + n.work
+	n := contextMemory(g)
+	all := m.Bytes() + n.Bytes()
 	reserve := func(memory int64, o engine.DecoderOptions) error {
 		return newBackend(&emulated{props: properties{name: "small", memory: memory}}).Reserve(m, o)
 	}
@@ -30,9 +30,9 @@ func TestReserve(t *testing.T) {
 		memory int64
 		want   []string
 	}{
-		{all - 1, []string{"for a context of 2048 tokens", "-c 1792 or --cache-type q8_0 would fit"}},
-		{all - n.cache*3/4, []string{"would fit"}},
-		{m.Bytes(), []string{"use a smaller type of weights, or -b cpu"}},
+		{all - 1, []string{"for a context of 2048 tokens", "-c 1792 or --cache-type q8_0 "}},
+		{all - n.Cache*3/4, []string{"would fit"}},
+		{m.Bytes(), []string{"use -b cpu"}},
 	} {
 		err := reserve(c.memory, o)
 		for _, want := range c.want {

@@ -71,13 +71,11 @@ func (b *bench) measure(ctx context.Context) (*benchResult, error) {
 	m := b.m
 	r := &benchResult{
 		Machine: m.net.Backend.Describe(), Backend: m.net.Backend.Name(), Model: m.name(), Type: b.typeName(),
-		Cache: b.f.model.cacheType, Depth: b.f.depth, Size: m.weights.Bytes(), Random: b.f.shape != "", Block: m.block(engine.GenerateOptions{Block: b.f.block}),
+		Cache: b.f.model.cacheType, Depth: b.f.depth, Size: m.weights.Bytes(), Parameters: m.weights.Parameters(),
+		Random: b.f.shape != "", Block: m.block(engine.GenerateOptions{Block: b.f.block}),
 	}
 	if r.Backend == "cpu" {
 		r.Threads = b.f.model.cpuThreads()
-	}
-	for _, t := range m.weights.Tensors() {
-		r.Parameters += int64(t.Elems())
 	}
 	steps := []func(context.Context, *benchResult) error{b.prompt, b.oneByOne, b.passes}
 	switch {
