@@ -15,6 +15,7 @@ import (
 	"orthrus/convert"
 	"orthrus/engine"
 	"orthrus/gguf"
+	"orthrus/internal/golden"
 )
 
 func init() {
@@ -117,7 +118,7 @@ func TestProfile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := newDecoder(t, n, engine.DecoderOptions{Context: 2048, Cache: gguf.F16})
+		d := golden.Decoder(t, n, engine.DecoderOptions{Context: 2048, Cache: gguf.F16})
 		fmt.Printf("%-24s", name)
 		for _, rows := range []int{1, 8, 32} {
 			fmt.Printf(" %10.3f", median(t, func() (time.Duration, error) { return d.TimePass(engine.AR, depth, rows) }))
@@ -142,7 +143,7 @@ func TestProfile(t *testing.T) {
 	fmt.Println()
 	p := &profiler{gpu: g}
 	b.device = p
-	d := newDecoder(t, n, engine.DecoderOptions{Context: 8192, Cache: gguf.F16})
+	d := golden.Decoder(t, n, engine.DecoderOptions{Context: 8192, Cache: gguf.F16})
 	for _, view := range []engine.View{engine.AR, engine.Diffusion} {
 		for _, rows := range []int{1, 32} {
 			p.profile(t, fmt.Sprintf("%v view, %d rows behind %d", view, rows, depth), func() error {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"orthrus/engine"
+	"orthrus/internal/golden"
 )
 
 // decode gives the tokens behind a prompt that is long enough for all kinds of products, and closes the backend.
@@ -28,7 +29,7 @@ func decode(t *testing.T, b *Backend) []int32 {
 	for i := range prompt {
 		prompt[i] = int32(i * i % m.Vocab)
 	}
-	ids, _ := generate(t, d, prompt, engine.GenerateOptions{Mode: engine.DraftMode, MaxTokens: 20})
+	ids, _ := golden.Generate(t, d, prompt, engine.GenerateOptions{Mode: engine.DraftMode, MaxTokens: 20})
 	if len(ids) == 0 {
 		t.Error("nothing was decoded")
 	}

@@ -9,6 +9,7 @@ import (
 
 	"orthrus/engine"
 	"orthrus/gguf"
+	"orthrus/internal/golden"
 )
 
 // autoFigures hold auto against one-by-one decoding and against the fixed block
@@ -43,18 +44,18 @@ func BenchmarkAuto(b *testing.B) {
 	const quarter = 16
 	for _, typ := range []string{"bf16", "q8_0"} {
 		var all autoFigures
-		for first := 0; first < len(goldens()); first += quarter {
-			prompts := goldens()[first:][:quarter]
+		for first := 0; first < len(golden.Cases(b)); first += quarter {
+			prompts := golden.Cases(b)[first:][:quarter]
 			b.Run(fmt.Sprintf("%s/prompts=%d-%d", typ, first+1, first+quarter), func(b *testing.B) {
-				d := newDecoder(b, demo(b, typ, typ), runtime.GOMAXPROCS(0), engine.DecoderOptions{Context: 512, Cache: gguf.F16})
+				d := newDecoder(b, golden.ModelOf(b, typ, typ), runtime.GOMAXPROCS(0), engine.DecoderOptions{Context: 512, Cache: gguf.F16})
 				var times [quarter][10][]time.Duration // by prompt, way and round
 				for round := 0; b.Loop(); round++ {
 					for i, p := range prompts {
 						for k := range ways {
 							way := (k + round) % len(ways)
 							o := ways[way]
-							o.MaxTokens = goldenTokens
-							_, stats := generate(b, d, p.IDs, o)
+							o.MaxTokens = golden.Tokens
+							_, stats := golden.Generate(b, d, p.IDs, o)
 							times[i][way] = append(times[i][way], stats.DecodeTime)
 						}
 					}

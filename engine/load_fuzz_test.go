@@ -12,6 +12,7 @@ import (
 
 	"orthrus/engine"
 	"orthrus/gguf"
+	"orthrus/internal/golden"
 )
 
 // smallFile is a model file of a few KB with everything that Load knows.
@@ -102,7 +103,7 @@ func checkLoad(t *testing.T, f *gguf.File, size int) {
 	d := newDecoder(t, m, 1, engine.DecoderOptions{Context: 8, Cache: gguf.F32})
 	prompt := []int32{0}
 	for _, s := range []engine.Sampling{{}, m.Sampling, {Temp: 1, Acceptance: engine.Rejection}} {
-		if ids, _ := generate(t, d, prompt, engine.GenerateOptions{MaxTokens: 6, Sampling: s}); len(ids) == 0 {
+		if ids, _ := golden.Generate(t, d, prompt, engine.GenerateOptions{MaxTokens: 6, Sampling: s}); len(ids) == 0 {
 			t.Error("no token")
 		}
 	}

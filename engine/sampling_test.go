@@ -9,13 +9,14 @@ import (
 
 	"orthrus/engine"
 	"orthrus/gguf"
+	"orthrus/internal/golden"
 )
 
 // TestSeeds: with the default acceptance a seed gives the same tokens in every
 // mode, on the demo and on a tiny model whose drafts are bad.
 func TestSeeds(t *testing.T) {
 	const seeds, tokens = 200, 12
-	real, random := demo(t, "q4_0", ""), tiny(t, gguf.F32, 2)
+	real, random := golden.Model(t, "q4_0"), tiny(t, gguf.F32, 2)
 	for _, c := range []struct {
 		name  string
 		model *engine.Model
@@ -25,7 +26,7 @@ func TestSeeds(t *testing.T) {
 		all    bool
 		prompt []int32
 	}{
-		{"demo", real, 1, []int{2, 7, 16, 32}, false, goldens()[0].IDs},
+		{"demo", real, 1, []int{2, 7, 16, 32}, false, golden.Cases(t)[0].IDs},
 		{"tiny", random, 0.5, []int{1, 2, 3, 5, 8}, true, []int32{1, 2, 3}},
 	} {
 		o := engine.DecoderOptions{Context: 128, Cache: gguf.F16}
@@ -37,7 +38,7 @@ func TestSeeds(t *testing.T) {
 				if seed%4 == 0 {
 					s.TopK, s.TopP = 0, 0
 				}
-				want, _ := generate(t, ar, c.prompt, engine.GenerateOptions{Mode: engine.ARMode, MaxTokens: tokens, Sampling: s})
+				want, _ := golden.Generate(t, ar, c.prompt, engine.GenerateOptions{Mode: engine.ARMode, MaxTokens: tokens, Sampling: s})
 				blocks := c.blocks
 				if !c.all {
 					blocks = blocks[seed%len(blocks):][:1]
@@ -47,7 +48,7 @@ func TestSeeds(t *testing.T) {
 					mode = engine.Auto
 				}
 				for _, block := range blocks {
-					got, stats := generate(t, draft, c.prompt, engine.GenerateOptions{Mode: mode, Block: block, MaxTokens: tokens, Sampling: s})
+					got, stats := golden.Generate(t, draft, c.prompt, engine.GenerateOptions{Mode: mode, Block: block, MaxTokens: tokens, Sampling: s})
 					if !slices.Equal(got, want) {
 						t.Fatalf("%s, temperature %g, seed %d, block %d: %v, AR mode gives %v", c.name, temp, seed, block, got, want)
 					}
@@ -88,7 +89,7 @@ func TestDistribution(t *testing.T) {
 					s.Seed, s.Acceptance = uint64(seed), c.kind
 					// Verifying costs so much that it depends on the drafts how many are.
 					d.PlanAnew(1e-5, 0.1e-5+float64(seed%5)*2e-5)
-					ids, stats := generate(t, d, prompt, engine.GenerateOptions{Mode: c.mode, Block: 4, MaxTokens: 4, Sampling: s})
+					ids, stats := golden.Generate(t, d, prompt, engine.GenerateOptions{Mode: c.mode, Block: 4, MaxTokens: 4, Sampling: s})
 					verified[stats.Verified] = true
 					first[[3]int32{ids[0], ids[1], -1}]++
 					second[[3]int32{-1, ids[1], ids[2]}]++
@@ -114,7 +115,7 @@ func TestDistribution(t *testing.T) {
 // of an answer where much is possible.
 func TestDemoDistribution(t *testing.T) {
 	const seeds = 20_000
-	m, g := demo(t, "q4_k_m", ""), goldens()[63]
+	m, g := golden.Model(t, "q4_k_m"), golden.Cases(t)[63]
 	prompt := slices.Concat(g.IDs, g.AR)[:79]
 	filter := engine.Sampling{Temp: 1, TopK: 20, TopP: 0.95}
 	want := exact(t, m, prompt, filter, 2)

@@ -9,6 +9,7 @@ import (
 
 	"orthrus/engine"
 	"orthrus/gguf"
+	"orthrus/internal/golden"
 	"orthrus/quant"
 )
 
@@ -52,7 +53,7 @@ func TestSession(t *testing.T) {
 	for _, cache := range []gguf.Type{gguf.F32, gguf.F16, gguf.Q8_0} {
 		o := engine.DecoderOptions{Context: 64, Cache: cache}
 		d, e := newDecoder(t, m, 1, o), newDecoder(t, m, 1, o)
-		generate(t, d, []int32{1, 2, 3}, engine.GenerateOptions{MaxTokens: 9})
+		golden.Generate(t, d, []int32{1, 2, 3}, engine.GenerateOptions{MaxTokens: 9})
 		data := save(t, d)
 		if err := e.Restore(bytes.NewReader(data)); err != nil {
 			t.Fatal(err)
@@ -70,7 +71,7 @@ func TestRestoreErrors(t *testing.T) {
 	m := tiny(t, gguf.F32, 2)
 	o := engine.DecoderOptions{Context: 64, Cache: gguf.F16}
 	d := newDecoder(t, m, 1, o)
-	generate(t, d, []int32{1, 2, 3}, engine.GenerateOptions{MaxTokens: 9})
+	golden.Generate(t, d, []int32{1, 2, 3}, engine.GenerateOptions{MaxTokens: 9})
 	data := save(t, d)
 	for name, other := range map[string]*engine.Decoder{
 		"weights": newDecoder(t, tiny(t, gguf.Q8_0, 2), 1, o),
@@ -96,7 +97,7 @@ func TestRestoreErrors(t *testing.T) {
 func FuzzRestore(f *testing.F) {
 	m := tiny(f, gguf.F32, 1)
 	d := newDecoder(f, m, 1, engine.DecoderOptions{Context: 16, Cache: gguf.Q8_0})
-	generate(f, d, []int32{1, 2, 3}, engine.GenerateOptions{MaxTokens: 3})
+	golden.Generate(f, d, []int32{1, 2, 3}, engine.GenerateOptions{MaxTokens: 3})
 	f.Add(save(f, d))
 	d.Reset()
 	f.Add(save(f, d))
@@ -112,7 +113,7 @@ func FuzzRestore(f *testing.F) {
 		}
 		if text := append(slices.Clone(d.Cached()), 1); len(text) < d.Context() {
 			for _, s := range []engine.Sampling{{}, {Temp: 1}, {Temp: 1, TopK: 4, TopP: 0.9, Acceptance: engine.Rejection}} {
-				if ids, _ := generate(t, d, text, engine.GenerateOptions{Sampling: s}); len(ids) == 0 {
+				if ids, _ := golden.Generate(t, d, text, engine.GenerateOptions{Sampling: s}); len(ids) == 0 {
 					t.Error("no token")
 				}
 			}

@@ -8,6 +8,7 @@ import (
 
 	"orthrus/engine"
 	"orthrus/gguf"
+	"orthrus/internal/golden"
 )
 
 // TestTrace replays an answer step by step as it was decoded.
@@ -25,7 +26,7 @@ func TestTrace(t *testing.T) {
 	}
 	for _, block := range append(trace.Widths, 1) {
 		o := engine.GenerateOptions{Mode: engine.DraftMode, Block: block, MaxTokens: tokens}
-		_, want := generate(t, d, prompt, o)
+		_, want := golden.Generate(t, d, prompt, o)
 		got, err := d.Replay(ctx, trace, o)
 		if err != nil {
 			t.Fatal(err)

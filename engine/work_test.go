@@ -6,6 +6,7 @@ import (
 
 	"orthrus/engine"
 	"orthrus/gguf"
+	"orthrus/internal/golden"
 )
 
 // TestWork counts by hand: 2 layers of 64 inputs, 2 heads of 32 over 1 kv head,
@@ -35,11 +36,11 @@ func TestWork(t *testing.T) {
 // TestBlank measures behind a blank text, and decodes as ever after it.
 func TestBlank(t *testing.T) {
 	d := newDecoder(t, tiny(t, gguf.F32, 1), 1, engine.DecoderOptions{Context: 32, Cache: gguf.Q8_0})
-	want, _ := generate(t, d, []int32{1, 2}, engine.GenerateOptions{MaxTokens: 5})
+	want, _ := golden.Generate(t, d, []int32{1, 2}, engine.GenerateOptions{MaxTokens: 5})
 	if err := d.Blank(20); err != nil {
 		t.Fatal(err)
 	}
-	if _, stats := generate(t, d, append(make([]int32, 20), 1), engine.GenerateOptions{MaxTokens: 5}); stats.Cached != 20 {
+	if _, stats := golden.Generate(t, d, append(make([]int32, 20), 1), engine.GenerateOptions{MaxTokens: 5}); stats.Cached != 20 {
 		t.Errorf("%d tokens from the cache, want the 20 blank ones", stats.Cached)
 	}
 	if _, err := d.TimePrompt(20, 12); err != nil {
@@ -51,7 +52,7 @@ func TestBlank(t *testing.T) {
 	if err := d.Blank(33); err == nil {
 		t.Error("a context of 32 holds 33 blank tokens")
 	}
-	if got, _ := generate(t, d, []int32{1, 2}, engine.GenerateOptions{MaxTokens: 5}); !slices.Equal(got, want) {
+	if got, _ := golden.Generate(t, d, []int32{1, 2}, engine.GenerateOptions{MaxTokens: 5}); !slices.Equal(got, want) {
 		t.Errorf("%v after a blank text, %v before", got, want)
 	}
 }

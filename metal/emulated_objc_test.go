@@ -10,6 +10,7 @@ import (
 
 	"orthrus/engine"
 	"orthrus/gguf"
+	"orthrus/internal/golden"
 )
 
 // framework is Objective-C with a Metal framework over the emulator, as far as gpu uses it.
@@ -210,10 +211,10 @@ func TestMessages(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := engine.DecoderOptions{Context: 128, Cache: gguf.F16}
-	m := demo(t, "q4_k_m")
-	prompt := goldens()[0].IDs[:20]
-	direct, _ := generate(t, newDecoder(t, place(t, m, modelDevice(t, 0)), o), prompt, engine.GenerateOptions{MaxTokens: 8, Mode: engine.ARMode})
-	through, stats := generate(t, newDecoder(t, place(t, m, g), o), prompt, engine.GenerateOptions{MaxTokens: 8, Mode: engine.DraftMode, Block: 6})
+	m := golden.Model(t, "q4_k_m")
+	prompt := golden.Cases(t)[0].IDs[:20]
+	direct, _ := golden.Generate(t, golden.Decoder(t, place(t, m, modelDevice(t, 0)), o), prompt, engine.GenerateOptions{MaxTokens: 8, Mode: engine.ARMode})
+	through, stats := golden.Generate(t, golden.Decoder(t, place(t, m, g), o), prompt, engine.GenerateOptions{MaxTokens: 8, Mode: engine.DraftMode, Block: 6})
 	if !slices.Equal(direct, through) || len(stats.Accepted) == 0 {
 		t.Errorf("through the framework %v, directly %v", through, direct)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"orthrus/engine"
 	"orthrus/gguf"
+	"orthrus/internal/golden"
 )
 
 // liar is a device whose products of 8x8 matrices, or all, are not what they should be.
@@ -43,11 +44,11 @@ func TestVerify(t *testing.T) {
 
 // TestSmallBuffers places a model where buffers are small.
 func TestSmallBuffers(t *testing.T) {
-	m := demo(t, "q8_0")
+	m := golden.Model(t, "q8_0")
 	e := newEmulated(t, 1)
 	e.props.maxBuffer = 8 << 20
 	n := place(t, m, e)
-	newDecoder(t, n, engine.DecoderOptions{Context: 64, Cache: gguf.F16, Chunk: 32})
+	golden.Decoder(t, n, engine.DecoderOptions{Context: 64, Cache: gguf.F16, Chunk: 32})
 	b := n.Backend.(*Backend)
 	if len(b.wrapped) < 3 {
 		t.Errorf("%d buffers for %d bytes of weights", len(b.wrapped), m.Bytes())

@@ -8,11 +8,12 @@ import (
 
 	"orthrus/engine"
 	"orthrus/gguf"
+	"orthrus/internal/golden"
 )
 
 // TestReserve has ever less memory for a model and a context, and follows the advice.
 func TestReserve(t *testing.T) {
-	m := demo(t, "q8_0")
+	m := golden.Model(t, "q8_0")
 	o := engine.DecoderOptions{Context: 2048, Cache: gguf.F16}
 	g, err := m.Geometry(engine.DecoderOptions{Context: 2048, Cache: gguf.F16, Chunk: new(Backend).Chunk()})
 	if err != nil {

@@ -8,17 +8,18 @@ import (
 
 	"orthrus/engine"
 	"orthrus/gguf"
+	"orthrus/internal/golden"
 )
 
 // TestRejection decodes by rejection acceptance, whose text depends on the drafts, twice the same.
 func TestRejection(t *testing.T) {
-	n := place(t, demo(t, "q8_0"), modelDevice(t, 2))
+	n := place(t, golden.Model(t, "q8_0"), modelDevice(t, 2))
 	o := engine.GenerateOptions{Mode: engine.DraftMode, Block: 4, MaxTokens: 6,
 		Sampling: engine.Sampling{Temp: 1, MinP: 0.01, Seed: 9, Acceptance: engine.Rejection}}
 	var answers [][]int32
 	for range 2 {
-		d := newDecoder(t, n, engine.DecoderOptions{Context: 128, Cache: gguf.F16})
-		ids, _ := generate(t, d, goldens()[2].IDs, o)
+		d := golden.Decoder(t, n, engine.DecoderOptions{Context: 128, Cache: gguf.F16})
+		ids, _ := golden.Generate(t, d, golden.Cases(t)[2].IDs, o)
 		answers = append(answers, ids)
 	}
 	if len(answers[0]) != o.MaxTokens || !slices.Equal(answers[0], answers[1]) {

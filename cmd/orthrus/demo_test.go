@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +9,7 @@ import (
 	"orthrus/engine"
 	"orthrus/engine/cpu"
 	"orthrus/gguf"
+	"orthrus/internal/golden"
 )
 
 // TestDemoKeepsGoldenOutputs counts how many of the reference's 64 outputs in
@@ -31,48 +30,19 @@ func TestDemoKeepsGoldenOutputs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := cpu.New(0)
-	defer b.Close()
-	net, err := engine.Place(m, b, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var golden struct {
-		Cases []struct {
-			IDs []int32 `json:"input_ids"`
-			AR  []int32 `json:"ar_ids"`
-		}
-	}
-	text, err := os.ReadFile("../../engine/testdata/demo_decode.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(text, &golden); err != nil {
-		t.Fatal(err)
-	}
-	d, err := engine.NewDecoder(net, engine.DecoderOptions{Context: 512, Cache: gguf.F16})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
+	d := golden.Decoder(t, golden.Place(t, m, cpu.New(0)), engine.DecoderOptions{Context: 512, Cache: gguf.F16})
+	cases := golden.Cases(t)
 	same, tokens, steps := 0, 0, 0
-	for _, g := range golden.Cases {
-		var ids []int32
-		stats, err := d.Generate(context.Background(), g.IDs, engine.GenerateOptions{Mode: engine.DraftMode, MaxTokens: 160}, func(id int32) bool {
-			ids = append(ids, id)
-			return true
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if slices.Equal(ids, g.AR) {
+	for _, c := range cases {
+		ids, stats := golden.Generate(t, d, c.IDs, engine.GenerateOptions{Mode: engine.DraftMode, MaxTokens: golden.Tokens})
+		if slices.Equal(ids, c.AR) {
 			same++
 		}
 		tokens, steps = tokens+len(ids), steps+len(stats.Accepted)
 	}
-	t.Logf("%d of %d outputs kept, %.2f tokens a step", same, len(golden.Cases), float64(tokens)/float64(steps))
+	t.Logf("%d of %d outputs kept, %.2f tokens a step", same, len(cases), float64(tokens)/float64(steps))
 	if same < 56 {
-		t.Errorf("%d of %d golden outputs kept, want 56", same, len(golden.Cases))
+		t.Errorf("%d of %d golden outputs kept, want 56", same, len(cases))
 	}
 }
 
