@@ -3,6 +3,7 @@
 package cuda
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -14,18 +15,28 @@ import (
 
 var weightTypes = []gguf.Type{gguf.Q8_0, gguf.Q4_0, gguf.Q4_K, gguf.Q5_K, gguf.Q6_K, gguf.F32, gguf.F16, gguf.BF16}
 
-// randomWeights gives rows of any bytes, whose scales are finite numbers of ordinary size.
+// randomWeights gives rows of any bytes, whose scales are finite numbers of ordinary size, or of floats.
 func randomWeights(rng *rand.Rand, t gguf.Type, rows, cols int) []byte {
-	x := make([]float32, rows*cols)
-	for i := range x {
-		x[i] = float32(rng.NormFloat64())
-	}
 	size, _ := t.RowBytes(cols)
 	w := make([]byte, rows*size)
-	quant.Quantize(t, w, x)
+	if quant.FormOf(t) == quant.FormFloat {
+		quant.Quantize(t, w, randomRows(rng, rows, cols))
+		return w
+	}
+	for i := range w {
+		w[i] = byte(rng.Uint32())
+	}
+	scales := map[gguf.Type][]int{gguf.Q8_0: {0}, gguf.Q4_0: {0}, gguf.Q4_K: {0, 2}, gguf.Q5_K: {0, 2}, gguf.Q6_K: {208}}[t] // halves
+	_, block := t.Block()
+	for b := 0; b < len(w); b += block {
+		for _, at := range scales {
+			binary.LittleEndian.PutUint16(w[b+at:], quant.F32ToF16(2*rng.Float32()-1))
+		}
+	}
 	return w
 }
 
+// randomRows gives activations, a fifth of the rows all zeros.
 func randomRows(rng *rand.Rand, rows, cols int) []float32 {
 	x := make([]float32, rows*cols)
 	for i := range x {
