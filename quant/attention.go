@@ -1,9 +1,9 @@
 package quant
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
+	"unsafe"
 
 	"orthrus/gguf"
 )
@@ -18,28 +18,32 @@ import (
 //	q8_0        dim/32 x (64 scales, 32 x 64 int8)
 const KeyBlock = 64
 
-// PutKey makes row, a row of type t, key i of keys. Different keys may be put concurrently.
+// PutKey makes row, a row of type t, key i of keys. Different keys may be put concurrently, which is slow inside one
+// block.
 func PutKey(t gguf.Type, keys []byte, i int, row []byte) {
 	block := keys[i/KeyBlock*KeyBlock*len(row):][:KeyBlock*len(row)]
 	i %= KeyBlock
 	switch t {
 	case gguf.F32:
-		for j := 0; j < len(row); j += 4 {
-			binary.LittleEndian.PutUint32(block[KeyBlock*j+4*i:], binary.LittleEndian.Uint32(row[j:]))
-		}
+		scatter[uint32](block, row, i)
 	case gguf.F16:
-		for j := 0; j < len(row); j += 2 {
-			binary.LittleEndian.PutUint16(block[KeyBlock*j+2*i:], binary.LittleEndian.Uint16(row[j:]))
-		}
+		scatter[uint16](block, row, i)
 	case gguf.Q8_0:
 		for ; len(row) > 0; row, block = row[bytesQ8_0:], block[KeyBlock*bytesQ8_0:] {
-			binary.LittleEndian.PutUint16(block[2*i:], binary.LittleEndian.Uint16(row))
-			for j, q := range row[2:bytesQ8_0] {
-				block[KeyBlock*(2+j)+i] = q
-			}
+			scatter[uint16](block, row[:2], i)
+			scatter[uint8](block[KeyBlock*2:], row[2:bytesQ8_0], i)
 		}
 	default:
 		panic(fmt.Sprintf("quant: no keys of %v", t))
+	}
+}
+
+// scatter makes the values of row the i-th of every KeyBlock values of block.
+func scatter[T uint8 | uint16 | uint32](block, row []byte, i int) {
+	size := int(unsafe.Sizeof(T(0)))
+	dst := unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(block))), len(block)/size)[i:]
+	for j, v := range unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(row))), len(row)/size) {
+		dst[KeyBlock*j] = v
 	}
 }
 

@@ -37,7 +37,10 @@ func testContext(t *testing.T, threads int, typ gguf.Type, k, v []float32, rows 
 	}
 	c := opened.(*context)
 	for pos := range len(k) / width {
-		c.cache.store(0, pos, k[pos*width:][:width], v[pos*width:][:width])
+		for h := range testKVHeads {
+			at := pos*width + h*testDim
+			c.cache.store(0, h, pos, k[at:][:testDim], v[at:][:testDim])
+		}
 	}
 	return c
 }

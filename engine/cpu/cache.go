@@ -53,16 +53,14 @@ func (c *cache) head(layer []byte, kvHead int) []byte {
 	return layer[kvHead*size : (kvHead+1)*size]
 }
 
-// store writes one position's rows of all heads.
-func (c *cache) store(layer, pos int, k, v []float32) {
+// store writes a position's key and value of one head.
+func (c *cache) store(layer, kvHead, pos int, k, v []float32) {
 	var buf [512]byte
 	row := resize(buf[:], c.rowBytes)
-	for h := range c.kvHeads {
-		quant.Quantize(c.t, row, k[h*c.headDim:(h+1)*c.headDim])
-		quant.PutKey(c.t, c.head(c.k[layer], h), pos, row)
-		at := (h*c.positions + pos) * c.rowBytes
-		quant.Quantize(c.t, c.v[layer][at:at+c.rowBytes], v[h*c.headDim:(h+1)*c.headDim])
-	}
+	quant.Quantize(c.t, row, k)
+	quant.PutKey(c.t, c.head(c.k[layer], kvHead), pos, row)
+	at := (kvHead*c.positions + pos) * c.rowBytes
+	quant.Quantize(c.t, c.v[layer][at:at+c.rowBytes], v)
 }
 
 func (c *context) SaveKV(dst []byte, layer, n int) ([]byte, error) {

@@ -15,12 +15,17 @@ type recorder struct {
 
 func (r *recorder) add(op func()) { r.ops, r.last = append(r.ops, op), nil }
 
+// About what a row loop takes for a value, and a product of n rows for a weight, in nanoseconds.
+const rowTime = 0.4
+
+func weightTime(n int) float64 { return 0.025 + 0.003*float64(n) }
+
 // rowLoop is an operation on every row of a matrix by itself: row computes row i of dst. A product of dst that comes
 // next has its input prepared in the same loop.
 type rowLoop struct {
 	*context
 	dst   *buffer
-	row   func(i int)
+	run   func()
 	forms []form
 }
 
@@ -31,7 +36,13 @@ type form struct {
 }
 
 func (r *recorder) loop(dst *buffer, row func(i int)) *rowLoop {
-	l := &rowLoop{context: r.context, dst: dst, row: row}
+	l := &rowLoop{context: r.context, dst: dst}
+	l.run = r.pool.loop(dst.rows, rowTime*float64(dst.rows*dst.cols), func(i int) {
+		row(i)
+		for _, f := range l.forms {
+			f.act.Set(i, dst.row(i))
+		}
+	})
 	r.add(l.do)
 	r.last = l
 	return l
@@ -41,17 +52,7 @@ func (l *rowLoop) do() {
 	for _, f := range l.forms {
 		f.act.Reset(f.t, l.dst.rows, l.dst.cols)
 	}
-	l.pool.run(l.pool.groups(l.dst.rows), l.unit)
-}
-
-func (l *rowLoop) unit(_, group int) {
-	from, to := l.pool.group(group, l.dst.rows)
-	for i := from; i < to; i++ {
-		l.row(i)
-		for _, f := range l.forms {
-			f.act.Set(i, l.dst.row(i))
-		}
-	}
+	l.run()
 }
 
 // act returns what dst will be prepared to for weights of type t.
@@ -80,16 +81,18 @@ func (r *recorder) Embed(dst engine.Buffer, table engine.Weight) {
 	c, d, w := r.context, dst.(*buffer), table.(*weight)
 	size, _ := w.t.Type.RowBytes(w.cols)
 	half := c.HeadDim / 2
+	const sincos = 20 // nanoseconds
+	run := c.pool.loop(d.rows, float64(d.rows)*(rowTime*float64(d.cols)+sincos*float64(half)), func(i int) {
+		at := int(c.tokens[i]) * size
+		quant.Dequantize(w.t.Type, d.row(i), w.t.Data[at:at+size])
+		cos, sin := c.rotation(i)
+		for j := range cos {
+			cos[j], sin[j] = c.Rope.Rotation(c.pos+i, j)
+		}
+	})
 	r.add(func() {
 		c.cos, c.sin = resize(c.cos, d.rows*half), resize(c.sin, d.rows*half)
-		c.pool.run(d.rows, func(_, i int) {
-			at := int(c.tokens[i]) * size
-			quant.Dequantize(w.t.Type, d.row(i), w.t.Data[at:at+size])
-			cos, sin := c.rotation(i)
-			for j := range cos {
-				cos[j], sin[j] = c.Rope.Rotation(c.pos+i, j)
-			}
-		})
+		run()
 	})
 }
 
@@ -109,16 +112,26 @@ func (r *recorder) Gate(dst, gate, up engine.Buffer) {
 	r.loop(d, func(i int) { quant.SiLUMul(d.row(i), g.row(i), u.row(i)) })
 }
 
-// MatMul splits the weight rows of all products among the threads.
+// MatMul splits the weight rows of all products, in whole tiles, among the threads.
 func (r *recorder) MatMul(src engine.Buffer, add bool, products ...engine.Product) {
 	c, s, l := r.context, src.(*buffer), r.last
 	if l == nil || l.dst != s {
 		l = r.loop(s, func(int) {})
 	}
+	rows := 0
+	for _, p := range products {
+		rows += p.Weight.(*weight).rows
+	}
+	const tile = 16
+	step := rows / c.pool.pieces(weightTime(s.rows)*float64(rows*s.cols))
+	step = (step + tile - 1) / tile * tile
 	var ranges []rowRange
 	for _, p := range products {
 		w := p.Weight.(*weight)
-		ranges = append(ranges, split(w, l.act(w.t.Type), p.Dst.(*buffer), c.pool.threads())...)
+		act := l.act(w.t.Type)
+		for from := 0; from < w.rows; from += step {
+			ranges = append(ranges, rowRange{w, act, p.Dst.(*buffer), from, min(from+step, w.rows)})
+		}
 	}
 	unit := func(_, i int) {
 		g := ranges[i]
@@ -135,37 +148,27 @@ type rowRange struct {
 	from, to int
 }
 
-// split cuts a product into pieces of whole tiles, a few for each thread so that
-// a thread that is held up delays the others little.
-func split(w *weight, src *quant.Act, dst *buffer, threads int) (ranges []rowRange) {
-	const tile, pieces = 16, 4
-	step := w.rows
-	if threads > 1 {
-		step = max(tile, (w.rows/(threads*pieces)+tile-1)/tile*tile)
-	}
-	for from := 0; from < w.rows; from += step {
-		ranges = append(ranges, rowRange{w, src, dst, from, min(from+step, w.rows)})
-	}
-	return ranges
-}
-
+// Heads takes a kv head with its queries' heads at a time, since in the cache keys of different heads share no cache
+// lines.
 func (r *recorder) Heads(layer int, q, k, v engine.Buffer, qNorm, kNorm engine.Weight, store bool) {
 	c, qb, kb, vb := r.context, q.(*buffer), k.(*buffer), v.(*buffer)
 	qw, kw := qNorm.(*weight).vec, kNorm.(*weight).vec
-	unit := func(_, group int) {
-		from, to := c.pool.group(group, qb.rows)
-		for i := from; i < to; i++ {
-			c.heads(i, qb.row(i), qw)
-			c.heads(i, kb.row(i), kw)
+	group, dim := c.Heads/c.KVHeads*c.HeadDim, c.HeadDim
+	runs := (qb.rows + quant.KeyBlock - 1) / quant.KeyBlock // of rows
+	r.add(c.pool.loop(c.KVHeads*runs, rowTime*float64(qb.rows*(qb.cols+kb.cols+vb.cols)), func(i int) {
+		h, first := i/runs, i%runs*quant.KeyBlock
+		for i := first; i < min(first+quant.KeyBlock, qb.rows); i++ {
+			key := kb.row(i)[h*dim:][:dim]
+			c.heads(i, qb.row(i)[h*group:][:group], qw)
+			c.heads(i, key, kw)
 			if store {
-				c.cache.store(layer, c.pos+i, kb.row(i), vb.row(i))
+				c.cache.store(layer, h, c.pos+i, key, vb.row(i)[h*dim:][:dim])
 			}
 		}
-	}
-	r.add(func() { c.pool.run(c.pool.groups(qb.rows), unit) })
+	}))
 }
 
-// heads norms and rotates every head of row i in place.
+// heads norms and rotates the heads of row i in place.
 func (c *context) heads(i int, row, w []float32) {
 	cos, sin := c.rotation(i)
 	for ; len(row) > 0; row = row[c.HeadDim:] {

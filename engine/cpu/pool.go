@@ -75,13 +75,24 @@ func (p *pool) run(n int, body func(thread, i int)) {
 	}
 }
 
-// groups is how many pieces rows are cut into that take little time each: a few for each thread.
-func (p *pool) groups(rows int) int { return min(rows, 4*p.threads()) }
+// loop returns a function that calls body for i = 0..n-1, which takes one thread about ns nanoseconds in all.
+func (p *pool) loop(n int, ns float64, body func(i int)) func() {
+	pieces := min(n, p.pieces(ns))
+	piece := func(_, k int) {
+		for i := k * n / pieces; i < (k+1)*n/pieces; i++ {
+			body(i)
+		}
+	}
+	return func() { p.run(pieces, piece) }
+}
 
-// group returns the rows [from, to) of a piece.
-func (p *pool) group(i, rows int) (from, to int) {
-	n := p.groups(rows)
-	return i * rows / n, (i + 1) * rows / n
+// pieces is how many pieces a loop that takes one thread so many nanoseconds is cut into: as few as keep all threads
+// busy, since handing out each takes time too, and a few more for each thread if they are long, so that one that is
+// held up delays the others little.
+func (p *pool) pieces(ns float64) int {
+	const short, long = 700, 5000
+	threads := float64(p.threads())
+	return int(max(1, min(ns/short, threads), min(ns/long, 4*threads)))
 }
 
 // spin looks until ready, or returns false after a time. It lets other goroutines have the processor now and then.
