@@ -70,7 +70,7 @@ func (c *Compiler) Preprocess(source string, flags ...string) ([]byte, error) {
 	return c.run(append([]string{"-E", "-std=c++17", "-xc++", source}, flags...)...)
 }
 
-// Check compiles a text for the errors that there are in it.
+// Check compiles a text for the errors that there are in it. The flags name the language, too.
 func (c *Compiler) Check(text []byte, flags ...string) error {
 	f, err := os.CreateTemp("", "*.cc")
 	if err != nil {
@@ -83,7 +83,7 @@ func (c *Compiler) Check(text []byte, flags ...string) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	_, err = c.run(append([]string{"-fsyntax-only", "-std=c++17", "-xc++", f.Name()}, flags...)...)
+	_, err = c.run(append(append([]string{"-fsyntax-only"}, flags...), f.Name())...)
 	return err
 }
 

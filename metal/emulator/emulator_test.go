@@ -223,21 +223,55 @@ func TestAtomic(t *testing.T) {
 
 // TestRefused has texts that Metal would not compile.
 func TestRefused(t *testing.T) {
-	const head = "#include <metal_stdlib>\nusing namespace metal;\n"
+	const head = "#include <metal_stdlib>\n#include <metal_simdgroup_matrix>\nusing namespace metal;\nstruct S { float v; float get() const { return v; } };\n"
+	// in is a kernel with such a body.
+	in := func(body string) string {
+		return "kernel void f(device float *x [[buffer(1)]], device const S *s [[buffer(2)]], threadgroup float *y [[threadgroup(0)]], uint t [[thread_index_in_threadgroup]]) {" + body + "}"
+	}
 	for _, c := range []struct{ text, want string }{
-		{"kernel void f(device float *x [[buffer(1)]]) { const float *y = x; x[0] = *y; }", "cannot initialize"},
+		// Address spaces.
+		{in("const float *z = x; x[0] = *z;"), `"const float *" has no address space`},
+		{in("x[0] = *(float4 *)x;"), `"float4 *" has no address space`},
+		{in("auto &z = x[0]; z = 1;"), "has no address space"},
 		{"float g(const float *x) { return *x; }", "has no address space"},
-		{"float g(threadgroup float *x) { return *x; }\nkernel void f(device float *x [[buffer(1)]]) { x[0] = g(x); }", "no matching function"},
-		{"kernel void f(device float *x) {}", "no attribute"},
-		{"kernel void f(constant float &x [[buffer(0)]], device float *y [[buffer(x)]]) {}", "no attribute"},
-		{"const int n = 4;\nkernel void f(device float *x [[buffer(1)]]) { x[0] = n; }", "constant address space: const int n = 4"},
-		{"struct A { static constexpr int n = 4; };", "constant address space"},
-		{"kernel void f(device float *x [[buffer(1)]]) { double y = x[0]; }", "there is no double"},
-		{"struct Args { int n; };\nkernel void f(constant Args &a [[buffer(0)]]) { a.n = 1; }", "const"},
+		{"template <typename T> float g(T &x) { return x; }", "has no address space"},
+		{"float g(threadgroup float *x) { return *x; }" + in("x[0] = g(x);"), "no matching function"},
+		{in("thread float *z = x; x[0] = *z;"), "cannot initialize"},
+		{in("x[0] = *(thread float *)x;"), "mismatching address spaces"},
+		{in("x[0] = *(device float *)y;"), "mismatching address spaces"},
+		{"template <int n> kernel void g(device float *x [[buffer(1)]]) { x[0] = *(thread float *)x; }\n" +
+			`template [[host_name("g")]] kernel decltype(g<1>) g<1>;`, "mismatching address spaces"},
+		{in("x[0] = s[1].get();"), "cannot initialize object parameter"},
+		// Variables.
+		{"const int n = 4;" + in("x[0] = n;"), "must reside in constant address space"},
+		{"struct A { static constexpr int n = 4; };", "must reside in constant address space"},
+		{in("static int n = 4; x[0] = n;"), "must reside in constant address space"},
+		{"float g() { threadgroup float z[4]; z[0] = 1; return z[0]; }", "local address space"},
+		{"struct Args { int n; };\nkernel void g(constant Args &a [[buffer(0)]]) { a.n = 1; }", "const"},
+		// What C++ has, and Metal has not.
+		{in("double z = x[0]; x[0] = z;"), "double"},
+		{"struct A { virtual float g() { return 1; } };", "virtual"},
+		{in("x[0] = *new float;"), "new"},
+		{"float g(float);" + in("float (*z)(float) = g; x[0] = z(1);"), "pointers to functions"},
+		{in("a: x[0] = 1; goto a;"), "there is no goto"},
+		// Overloading and conversions.
+		{in("x[0] = min(t, 4);"), "min"},
+		{in("x[0] = sqrt(t);"), "sqrt"},
+		{in("x[0] = simd_sum(long(t));"), "simd_sum"},
+		{in("int4 z = float4(1); x[0] = z.x;"), "vector"},
+		{in("x[0] = float4(1, 2, 3).x;"), "parts are not as wide"},
+		{in("x[0] = as_type<float>(half(1));"), "static assertion failed"},
+		{in("simdgroup_float8x8 m; simdgroup_load(m, (device half *)x);"), "no matching function"},
+		// Attributes.
+		{"kernel void g(device float *x) {}", "no attribute"},
+		{"kernel void g(constant float &x [[buffer(0)]], device float *y [[buffer(x)]]) {}", "no attribute"},
 	} {
 		if _, err := Load(".", head+c.text, true); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want one with %q", c.text, err, c.want)
 		}
+	}
+	if _, err := Load(".", head+in("x[0] = min(t, 4u) + s[1].v;"), true); err != nil {
+		t.Error(err)
 	}
 }
 

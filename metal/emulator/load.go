@@ -4,12 +4,10 @@ package emulator
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 
 	"orthrus/internal/emulator"
@@ -23,11 +21,8 @@ var flags = []string{
 	"-Wno-unused-variable", "-Wno-unused-but-set-variable", "-Wno-gnu-line-marker", "-Wno-user-defined-literals", "-Xclang", "-cl-single-precision-constant",
 }
 
-// standard is the C++ of Metal 3, of which clang takes some of later ones too.
-var standard = []string{"-std=c++14", "-Wno-c++17-extensions"}
-
-// Load compiles the text of kernels and starts a machine that has them. folder is that of this package. First the text is
-// compiled with pointers held to their address spaces, as Metal's compiler does. checked has every access to memory checked.
+// Load compiles the text of kernels and starts a machine that has them, if there is nothing in the text that Metal would refuse
+// (check.go). folder is that of this package. checked has every access to memory checked.
 func Load(folder, text string, checked bool) (*emulator.Machine, error) {
 	c, err := emulator.NewCompiler(compilers...)
 	if err != nil {
@@ -53,7 +48,7 @@ func Load(folder, text string, checked bool) (*emulator.Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.Check(p.instances(folder), append(append([]string{"-DADDRESS_SPACES"}, flags...), standard...)...); err != nil {
+	if err := p.check(c, folder); err != nil {
 		return nil, err
 	}
 	return emulator.Load(c, nil, table)
@@ -140,9 +135,6 @@ func parse(text string) (*program, error) {
 		k.name, k.call = betweenQuotes.ReplaceAllString(m[1], ""), m[2]
 		p.kernels = append(p.kernels, k)
 	}
-	if err := errors.Join(unqualified(p.plain), unplaced(p.plain)); err != nil {
-		return nil, err
-	}
 	text = hostName.ReplaceAllStringFunc(text, newlines)
 	text = variableForm.ReplaceAllString(text, "${1}THREADGROUP_VARIABLE$2")
 	text = vectorForm.ReplaceAllString(text, "metal::make<$1>(")
@@ -207,82 +199,6 @@ func splitParameters(text string) []string {
 		}
 	}
 	return list
-}
-
-var (
-	functionForm = regexp.MustCompile(`(?m)^[\w \t<>:,*&]*?\b(\w+)\s*\([^;(){}]*\)\s*(?:const\s*)?\{`)
-	pointerForm  = regexp.MustCompile(`^[^=]*[*&]`)
-	spaceForm    = regexp.MustCompile(`\b(?:device|constant|thread|threadgroup)\b`)
-)
-
-// unqualified finds parameters that are pointers or references without an address space, which Metal refuses.
-func unqualified(text string) error {
-	for _, at := range functionForm.FindAllStringSubmatchIndex(text, -1) {
-		name := text[at[2]:at[3]]
-		if slices.Contains([]string{"if", "for", "while", "switch"}, name) {
-			continue
-		}
-		open := at[3] + strings.IndexByte(text[at[3]:], '(') + 1
-		for _, one := range splitParameters(text[open:]) {
-			if pointerForm.MatchString(one) && !spaceForm.MatchString(one) {
-				return fmt.Errorf("function %s: parameter %q has no address space", name, one)
-			}
-		}
-	}
-	return nil
-}
-
-var (
-	staticForm  = regexp.MustCompile(`\bstatic\b[^;(){}]*[=;]`)
-	declaration = regexp.MustCompile(`^\s*(?:using|typedef|struct|enum|template|namespace|constant|#)\b|\bconstant\b`)
-	unknownForm = regexp.MustCompile(`\b(?:double|goto|virtual|throw|new|delete|thread_local)\b`)
-)
-
-// unplaced finds variables outside of functions that are not constant, which Metal refuses, and words that it does not have.
-func unplaced(text string) error {
-	if word := unknownForm.FindString(text); word != "" {
-		return fmt.Errorf("there is no %s in Metal", word)
-	}
-	for _, one := range staticForm.FindAllString(text, -1) {
-		if !strings.Contains(one, "constant") {
-			return fmt.Errorf("variable not in the constant address space: %s", one)
-		}
-	}
-	depth, from := 0, 0
-	for i, c := range text {
-		switch c {
-		case '{', '(':
-			depth++
-		case '}', ')':
-			depth--
-			if c == '}' && depth == 0 {
-				from = i + 1
-			}
-		case '\n':
-			if strings.HasPrefix(strings.TrimSpace(text[from:i]), "#") {
-				from = i + 1
-			}
-		case ';':
-			if depth > 0 {
-				continue
-			}
-			if one := text[from:i]; strings.TrimSpace(one) != "" && !strings.Contains(one, "(") && !declaration.MatchString(one) {
-				return fmt.Errorf("variable not in the constant address space: %s", strings.TrimSpace(one))
-			}
-			from = i + 1
-		}
-	}
-	return nil
-}
-
-// instances is C++ that has every kernel's code made, for the compiler's checks.
-func (p *program) instances(folder string) []byte {
-	var out bytes.Buffer
-	fmt.Fprintf(&out, "#include %q\n%s\n", filepath.Join(folder, "metal.h"), p.text)
-	for i, k := range p.kernels {
-		fmt.Fprintf(&out, "auto instance%d = &%s;\n", i, k.call)
-	}
-	return out.Bytes()
 }
 
 // table is C++ that has the kernels and tells the emulator about them, and the fields of their argument structs.

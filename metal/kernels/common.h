@@ -3,8 +3,10 @@
 #include <metal_stdlib>
 #include <metal_simdgroup_matrix>
 using namespace metal;
-// A product is rounded before it is added to something, unless fma says otherwise.
+// A product is rounded before it is added to something, unless fma says otherwise. Compilers that do not know the one pragma know
+// the other.
 #pragma METAL fp contract(off)
+#pragma clang fp contract(off)
 
 // Arrays in registers need indices that the compiler knows.
 #define UNROLL _Pragma("clang loop unroll(full)")

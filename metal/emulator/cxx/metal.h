@@ -1,8 +1,7 @@
 // The Metal Shading Language on the emulator's core: what the kernels use of it, by the Metal Shading Language
 // Specification, version 3.2. A kernel that uses a name that is not here does not compile: add it.
 //
-// With ADDRESS_SPACES the compiler holds pointers to the address spaces that they were declared with, as Metal's does;
-// such a text is not run.
+// With ADDRESS_SPACES the text is only looked through for errors (check.go).
 #pragma once
 #pragma clang system_header
 #include "types.h"
