@@ -26,7 +26,7 @@ import (
 type Options struct {
 	Out      string                  // path; Convert names an empty one after model and type, in the working directory
 	Type     string                  // one of Types; "" is DefaultType
-	DiffType string                  // type of the diffusion projections; "" is DefaultDiffType(Type)
+	DiffType string                  // type of the diffusion projections; "" is one that fits Type
 	View     string                  // "both" or "": all; "ar": without the diffusion view, a plain qwen3 model
 	Threads  int                     // 0: as many as GOMAXPROCS
 	Progress func(done, total int64) // called with bytes of tensor data read, by one goroutine at a time

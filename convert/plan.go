@@ -8,7 +8,7 @@ import (
 
 // Plan returns the type that Convert gives to a tensor of an Orthrus model of
 // that many layers, by the tensor's name in a GGUF file and the length of its
-// rows. diffType is that of the diffusion projections; "" is DefaultDiffType.
+// rows. diffType is that of the diffusion projections; "" is one that fits typ.
 // A name that such a model does not have gives F32.
 func Plan(typ, diffType string, layers int, tied bool) (func(name string, cols int) gguf.Type, error) {
 	main, err := findRecipe(cmp.Or(typ, DefaultType))

@@ -64,13 +64,6 @@ func Types() []string {
 	return names
 }
 
-// DefaultDiffType is the type that the diffusion projections get beside the
-// given type where none is asked for.
-func DefaultDiffType(name string) (string, error) {
-	r, err := findRecipe(name)
-	return r.diff, err
-}
-
 // TypeName is the name of the type that a file's general.file_type says; ok is
 // false if it is none of Types.
 func TypeName(fileType uint64) (name string, ok bool) {

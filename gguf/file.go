@@ -101,14 +101,6 @@ func (f *File) Tensor(name string) *Tensor { return f.byName[name] }
 // Size returns the bytes of all parts.
 func (f *File) Size() int64 { return f.size }
 
-// Prefetch asks the system to read the whole file ahead, so that first uses of the data do not each wait for the disk.
-// It is a hint: its failure changes nothing but speed.
-func (f *File) Prefetch() {
-	for _, m := range f.mappings {
-		m.prefetch()
-	}
-}
-
 // Close unmaps the file. No tensor's data may be used after it: reading it is a fault that ends the process.
 func (f *File) Close() error {
 	var first error

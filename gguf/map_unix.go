@@ -29,12 +29,6 @@ func mapFile(path string) (mapping, error) {
 	return m, nil
 }
 
-func (m mapping) prefetch() {
-	if m != nil {
-		unix.Madvise(m, unix.MADV_WILLNEED)
-	}
-}
-
 func (m mapping) unmap() error {
 	if m == nil {
 		return nil

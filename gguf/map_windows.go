@@ -35,19 +35,6 @@ func mapFile(path string) (mapping, error) {
 	return unsafe.Slice(*(**byte)(unsafe.Pointer(&addr)), int(info.Size())), nil
 }
 
-var prefetchVirtualMemory = windows.NewLazySystemDLL("kernel32.dll").NewProc("PrefetchVirtualMemory")
-
-func (m mapping) prefetch() {
-	if m == nil || prefetchVirtualMemory.Find() != nil { // Windows 7 lacks it
-		return
-	}
-	entry := struct {
-		address unsafe.Pointer
-		bytes   uintptr
-	}{unsafe.Pointer(&m[0]), uintptr(len(m))} // WIN32_MEMORY_RANGE_ENTRY
-	prefetchVirtualMemory.Call(uintptr(windows.CurrentProcess()), 1, uintptr(unsafe.Pointer(&entry)), 0)
-}
-
 func (m mapping) unmap() error {
 	if m == nil {
 		return nil

@@ -3,7 +3,6 @@ package gguf
 import (
 	"fmt"
 	"math"
-	"strings"
 )
 
 // Type is a tensor's element type. The ids are ggml's (enum ggml_type in ggml.h).
@@ -96,16 +95,6 @@ func (t Type) String() string {
 		return types[t].name
 	}
 	return fmt.Sprintf("type %d", uint32(t))
-}
-
-// ParseType returns the type of that name, in any case.
-func ParseType(s string) (Type, error) {
-	for t, info := range types {
-		if info.name != "" && strings.EqualFold(s, info.name) {
-			return Type(t), nil
-		}
-	}
-	return 0, fmt.Errorf("unknown tensor type %q", s)
 }
 
 // Block returns the elements and the bytes of one block: 1 element for the plain types, 0, 0 for an unknown type.

@@ -109,7 +109,6 @@ func TestRoundTrip(t *testing.T) {
 		if !reflect.DeepEqual(f.Metadata, md) {
 			t.Errorf("metadata %v, want %v", f.Metadata, md)
 		}
-		f.Prefetch()
 		used := make([]bool, f.Size())
 		for i, info := range tensors {
 			got := f.Tensors[i]

@@ -13,15 +13,12 @@ func Dot(x, y []float32) float32 {
 	return active.dot(x, y)
 }
 
-// SumSquares returns Dot(x, x).
-func SumSquares(x []float32) float32 { return active.dot(x, x) }
-
-// RMSNorm sets dst[i] = x[i] * s * w[i] with s = 1/sqrt(mean(x*x) + eps), each product rounded. The mean is SumSquares
+// RMSNorm sets dst[i] = x[i] * s * w[i] with s = 1/sqrt(mean(x*x) + eps), each product rounded. The mean is Dot(x, x)
 // over the length, in float32, and the root that of float64, rounded. The slices have the same length; dst may be x.
 func RMSNorm(dst, x, w []float32, eps float32) {
 	mustEqual(len(dst), len(x))
 	mustEqual(len(x), len(w))
-	mean := SumSquares(x) / float32(len(x))
+	mean := Dot(x, x) / float32(len(x))
 	active.scaleMul(dst, x, float32(1/math.Sqrt(float64(mean+eps))), w)
 }
 

@@ -34,27 +34,24 @@ func TestDot(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 3))
 	for n := range 100 {
 		x, y := floats(r, n, 0), floats(r, n, 0)
-		check := func(name string, got float32, y func(i int) float32) {
-			var l [16]float32
-			var exact, size float64
-			for j := range l {
-				for i := j; i < n; i += 16 {
-					l[j] = FMA(x[i], y(i), l[j])
-					exact += float64(x[i]) * float64(y(i))
-					size += math.Abs(float64(x[i]) * float64(y(i)))
-				}
-			}
-			want := (((l[0] + l[8]) + (l[4] + l[12])) + ((l[2] + l[10]) + (l[6] + l[14]))) +
-				(((l[1] + l[9]) + (l[5] + l[13])) + ((l[3] + l[11]) + (l[7] + l[15])))
-			if !sameBits(got, want) {
-				t.Errorf("%s of %d values = %g, want %g", name, n, got, want)
-			}
-			if math.Abs(float64(got)-exact) > float64(n/16+5)*0x1p-24*size {
-				t.Errorf("%s of %d values = %g, exactly %g", name, n, got, exact)
+		got := Dot(x, y)
+		var l [16]float32
+		var exact, size float64
+		for j := range l {
+			for i := j; i < n; i += 16 {
+				l[j] = FMA(x[i], y[i], l[j])
+				exact += float64(x[i]) * float64(y[i])
+				size += math.Abs(float64(x[i]) * float64(y[i]))
 			}
 		}
-		check("Dot", Dot(x, y), func(i int) float32 { return y[i] })
-		check("SumSquares", SumSquares(x), func(i int) float32 { return x[i] })
+		want := (((l[0] + l[8]) + (l[4] + l[12])) + ((l[2] + l[10]) + (l[6] + l[14]))) +
+			(((l[1] + l[9]) + (l[5] + l[13])) + ((l[3] + l[11]) + (l[7] + l[15])))
+		if !sameBits(got, want) {
+			t.Errorf("Dot of %d values = %g, want %g", n, got, want)
+		}
+		if math.Abs(float64(got)-exact) > float64(n/16+5)*0x1p-24*size {
+			t.Errorf("Dot of %d values = %g, exactly %g", n, got, exact)
+		}
 	}
 }
 

@@ -1,7 +1,5 @@
 package tokenizer
 
-import "strings"
-
 // The vocabulary and the merges spell every byte as one printable character, an alphabet that came with GPT-2:
 // printable bytes of Latin-1 stand for themselves, the other 68 are numbered from U+0100 on.
 var byteRune, runeByte = alphabet()
@@ -17,15 +15,6 @@ func alphabet() (byteRune [256]rune, runeByte map[rune]byte) {
 		byteRune[b], runeByte[r] = r, byte(b)
 	}
 	return byteRune, runeByte
-}
-
-// spell writes bytes in the alphabet.
-func spell(text string) string {
-	var b strings.Builder
-	for i := range len(text) {
-		b.WriteRune(byteRune[text[i]])
-	}
-	return b.String()
 }
 
 // unspell appends to dst the bytes that a word of the alphabet stands for. A word with any other character stands for

@@ -40,11 +40,3 @@ func (t *Tokenizer) Token(id int32) (text string, kind Kind) {
 	}
 	return t.texts[id], t.kinds[id]
 }
-
-// ID returns the token that stands for exactly text. Unused tokens are not found.
-func (t *Tokenizer) ID(text string) (int32, bool) {
-	if id, ok := t.ids[text]; ok && (t.kinds[id] == Control || t.kinds[id] == UserDefined) {
-		return id, true
-	}
-	return t.normal(spell(text))
-}

@@ -193,17 +193,9 @@ func TestToken(t *testing.T) {
 		if text, kind := tok.Token(c.id); text != c.text || kind != c.kind {
 			t.Errorf("Token(%d) = %q, %d; want %q, %d", c.id, text, kind, c.text, c.kind)
 		}
-		if id, ok := tok.ID(c.text); !ok || id != c.id {
-			t.Errorf("ID(%q) = %d, %v; want %d", c.text, id, ok, c.id)
-		}
 	}
 	if text, kind := tok.Token(unused); text != fmt.Sprintf("[PAD%d]", unused) || kind != Unused || tok.Decode([]int32{unused}) != "" {
 		t.Errorf("Token(%d) = %q, %d", unused, text, kind)
-	}
-	for _, text := range []string{"", "\u0120", fmt.Sprintf("[PAD%d]", unused), "no such token"} {
-		if id, ok := tok.ID(text); ok {
-			t.Errorf("ID(%q) = %d", text, id)
-		}
 	}
 	for _, id := range []int32{-1, 8165} {
 		if text, kind := tok.Token(id); text != "" || kind != 0 || tok.Decode([]int32{id}) != "" {
