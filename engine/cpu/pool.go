@@ -13,16 +13,17 @@ import (
 // sleeps, so that a waiting terminal costs nothing. So does the caller while others finish their pieces.
 type pool struct {
 	helpers []helper
-	body    func(thread, i int)
 	closed  atomic.Bool
 	_       [64]byte
 
 	// next is the index of the next piece, and in the upper half the number of pieces. Whoever adds 1 gets a piece,
-	// if there is one left; body is that of this loop until the piece is done.
+	// if there is one left; body is that of this loop until the piece is done. Both are in one cache line, which goes
+	// from thread to thread.
 	next atomic.Uint64
+	body func(thread, i int)
 	_    [64]byte
 
-	done     atomic.Uint32 // pieces of the loop
+	done     atomic.Uint32 // pieces of the loop, by helpers
 	waiting  atomic.Bool   // the caller sleeps until all are
 	finished chan struct{}
 }
@@ -61,16 +62,21 @@ func (p *pool) run(n int, body func(thread, i int)) {
 	}
 	p.body = body
 	p.done.Store(0)
-	p.next.Store(uint64(n) << 32)
+	p.next.Store(uint64(n)<<32 | 1)
 	for i := range min(n-1, len(p.helpers)) {
 		p.helpers[i].rouse()
 	}
-	p.work(0)
-	complete := func() bool { return p.done.Load() == uint32(n) }
+	body(0, 0)
+	mine := 1
+	for i, ok := p.take(); ok; i, ok = p.take() {
+		body(0, i)
+		mine++
+	}
+	complete := func() bool { return p.done.Load() == uint32(n-mine) }
 	for !spin(patience, complete) {
 		p.waiting.Store(true)
 		if !complete() || !p.waiting.CompareAndSwap(true, false) {
-			<-p.finished // perhaps from who was late to see that the loop before had ended
+			<-p.finished // perhaps from who was late to see that the loop before had ended, or ended one of several pieces
 		}
 	}
 }
@@ -90,7 +96,7 @@ func (p *pool) loop(n int, ns float64, body func(i int)) func() {
 // busy, since handing out each takes time too, and a few more for each thread if they are long, so that one that is
 // held up delays the others little.
 func (p *pool) pieces(ns float64) int {
-	const short, long = 700, 5000
+	const short, long = 700, 10000
 	threads := float64(p.threads())
 	return int(max(1, min(ns/short, threads), min(ns/long, 4*threads)))
 }
@@ -115,26 +121,26 @@ func (p *pool) left() bool {
 	return uint32(next) < uint32(next>>32)
 }
 
-// work takes pieces while there are any.
-func (p *pool) work(thread int) {
-	for p.left() {
-		next := p.next.Add(1) - 1
-		i, n := uint32(next), uint32(next>>32)
-		if i >= n {
-			return
-		}
-		p.body(thread, int(i))
-		if p.done.Add(1) == n && p.waiting.CompareAndSwap(true, false) {
-			p.finished <- struct{}{}
-		}
+// take gets a piece that nobody has taken, if there is one.
+func (p *pool) take() (i int, ok bool) {
+	if !p.left() {
+		return 0, false
 	}
+	next := p.next.Add(1) - 1
+	return int(uint32(next)), uint32(next) < uint32(next>>32)
 }
 
 func (p *pool) help(i int) {
 	h := &p.helpers[i]
 	ready := func() bool { return p.left() || p.closed.Load() }
 	for !p.closed.Load() {
-		p.work(i + 1)
+		for k, ok := p.take(); ok; k, ok = p.take() {
+			p.body(i+1, k)
+			p.done.Add(1)
+			if p.waiting.Load() && p.waiting.CompareAndSwap(true, false) {
+				p.finished <- struct{}{}
+			}
+		}
 		if !spin(idle, ready) {
 			h.asleep.Store(true)
 			// A loop that began before asleep was set did not wake this helper.
