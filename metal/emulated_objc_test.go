@@ -107,7 +107,7 @@ func (f *framework) device(m *method, args []uintptr) uintptr {
 	case deviceName:
 		return uintptr(f.object(objcString(f.props.name + "\x00")))
 	case supportsFamily:
-		return uintptr(b2i(args[0] <= uintptr(familyApple1-1+f.props.family)))
+		return uintptr(b2i(args[0] == familyMetal3 || args[0] <= uintptr(familyApple1-1+f.props.family)))
 	case recommendedMaxWorkingSetSize:
 		return uintptr(f.props.memory)
 	case maxBufferLength:

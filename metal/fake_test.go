@@ -16,6 +16,8 @@ type fake struct {
 	counts  map[id]int // of references
 	text    map[id]string
 	answers map[string]uintptr // of methods by their selector
+	apple   uintptr            // the newest family of Apple's that the device belongs to
+	metal   uintptr            // and of Metal's
 	pools   int                // that are open
 	kept    []*byte
 }
@@ -25,7 +27,7 @@ func newFake(t *testing.T) *fake {
 		m.sel = uintptr(1000 + i)
 	}
 	return &fake{
-		t: t, names: map[id]string{}, counts: map[id]int{}, text: map[id]string{},
+		t: t, names: map[id]string{}, counts: map[id]int{}, text: map[id]string{}, apple: familyApple1 + 7, metal: familyMetal3,
 		answers: map[string]uintptr{
 			"recommendedMaxWorkingSetSize": 12 << 30, "maxBufferLength": 9 << 30, "maxThreadgroupMemoryLength": 32 << 10,
 			"maxTotalThreadsPerThreadgroup": 512, "threadExecutionWidth": 32, "status": 4, "respondsToSelector:": 1, "code": 7,
@@ -139,7 +141,7 @@ func (f *fake) send(to id, m *method, args ...uintptr) uintptr {
 		f.kept = append(f.kept, &bytes[0])
 		return uintptr(unsafe.Pointer(&bytes[0]))
 	case supportsFamily:
-		return uintptr(0xAB00 | b2i(args[0] <= 1008)) // only the lowest byte counts
+		return uintptr(0xAB00 | b2i(args[0] <= f.apple || args[0] >= familyMetal3 && args[0] <= f.metal)) // only the lowest byte counts
 	}
 	if answer, ok := f.answers[m.selector]; ok {
 		if answer == 0 && slices.Contains(types, "^@") {
@@ -157,7 +159,7 @@ func (f *fake) send(to id, m *method, args ...uintptr) uintptr {
 			f.text[o] = "Apple M2"
 		}
 		if m == localizedDescription {
-			f.text[o] = "it is too warm"
+			f.text[o] = "it is\n\ttoo warm"
 		}
 		return uintptr(o)
 	}

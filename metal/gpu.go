@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"unsafe"
 )
@@ -32,6 +33,10 @@ func openGPU(o objc, kernels string) (*gpu, error) {
 		}
 		if g.props = describe(o, g.handle); g.props.family < leastFamily {
 			err = fmt.Errorf("%s is of Apple's GPU family %d, and %d (M1) or later is needed: use -b cpu", g.props.name, g.props.family, leastFamily)
+			return
+		}
+		if !yes(o.send(g.handle, supportsFamily, familyMetal3)) {
+			err = errors.New("this system has no Metal 3: update macOS to 13 or later, or use -b cpu")
 			return
 		}
 		if err = g.compile(kernels); err == nil {
@@ -103,12 +108,13 @@ func (g *gpu) make(doing string, call func(failure uintptr) uintptr) (id, error)
 	return object, nil
 }
 
-// reason is the text of an NSError.
+// reason is the text of an NSError, in one line.
 func (g *gpu) reason(failure id) string {
 	if failure == 0 {
 		return "no reason given"
 	}
-	return fmt.Sprintf("%s (code %d)", text(g, id(g.send(failure, localizedDescription))), int64(g.send(failure, errorCode)))
+	words := strings.Fields(text(g, id(g.send(failure, localizedDescription))))
+	return fmt.Sprintf("%s (code %d)", strings.Join(words, " "), int64(g.send(failure, errorCode)))
 }
 
 // string makes an NSString that lives as long as the pool.
@@ -288,9 +294,17 @@ func (q *gpuQueue) run(list []dispatch) error {
 				p.name, d.threads, p.limit, d.shared, q.props.shared, len(d.args), maxBytes)
 		}
 	}
+	var err error
 	q.pool(func() {
+		var encoder id
 		commands := id(q.send(q.handle, commandBuffer))
-		encoder := id(q.send(commands, computeCommandEncoder, dispatchTogether))
+		if commands != 0 {
+			encoder = id(q.send(commands, computeCommandEncoder, dispatchTogether))
+		}
+		if encoder == 0 {
+			err = errors.New("metal: no memory for a command buffer: close other programs on the GPU, or use -b cpu")
+			return
+		}
 		var bound state
 		for i := range list {
 			q.encode(encoder, &list[i], &bound, i == 0)
@@ -300,7 +314,7 @@ func (q *gpuQueue) run(list []dispatch) error {
 		q.send(commands, commit)
 	})
 	runtime.KeepAlive(list)
-	return nil
+	return err
 }
 
 // state is what an encoder was last told, which need not be told again.

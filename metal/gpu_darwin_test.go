@@ -52,3 +52,15 @@ func TestCompile(t *testing.T) {
 		g.close()
 	})
 }
+
+// TestMatrices tells whether the GPU multiplies 8x8 matrices as Apple does not promise (selftest.go). Without, it works too.
+func TestMatrices(t *testing.T) {
+	for _, typ := range types {
+		b := newBackend(testDevice(t, 0))
+		if err := b.verify(typ); err != nil {
+			t.Error(err)
+		} else if !b.exact {
+			t.Errorf("%v: rows are multiplied two by two", typ)
+		}
+	}
+}

@@ -45,7 +45,8 @@ func TestOpen(t *testing.T) {
 	device1 recommendedMaxWorkingSetSize
 	device1 maxBufferLength
 	device1 maxThreadgroupMemoryLength
-	`+families+`MTLCompileOptions new
+	`+families+`device1 supportsFamily: 5001
+	MTLCompileOptions new
 	object1 setLanguageVersion: 196608
 	object1 setFastMathEnabled: 0
 	NSString stringWithUTF8String: "the kernels"
@@ -216,17 +217,18 @@ func TestQueue(t *testing.T) {
 // TestRefusals has devices and systems that cannot do it.
 func TestRefusals(t *testing.T) {
 	for _, c := range []struct {
-		selector string
-		answer   uintptr
-		want     string
+		change func(f *fake)
+		want   string
 	}{
-		{"newLibraryWithSource:options:error:", 0, "compiling the kernels: it is too warm (code 7)"},
-		{"newResidencySetWithDescriptor:error:", 0, "residency set: it is too warm"},
+		{func(f *fake) { f.apple = familyApple1 + 5 }, "Apple M2 is of Apple's GPU family 6, and 7 (M1) or later is needed"},
+		{func(f *fake) { f.metal = 0 }, "update macOS to 13"},
+		{func(f *fake) { f.answers["newLibraryWithSource:options:error:"] = 0 }, "compiling the kernels: it is too warm (code 7)"},
+		{func(f *fake) { f.answers["newResidencySetWithDescriptor:error:"] = 0 }, "residency set: it is too warm"},
 	} {
 		f := newFake(t)
-		f.answers[c.selector] = c.answer
+		c.change(f)
 		if _, err := openGPU(f, ""); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: error %v, want one with %q", c.selector, err, c.want)
+			t.Errorf("error %v, want one with %q", err, c.want)
 		}
 		f.allReleased()
 	}
@@ -249,6 +251,17 @@ func TestRefusals(t *testing.T) {
 	if _, err := g.alloc(64); err == nil || !strings.Contains(err.Error(), "no memory") {
 		t.Errorf("error %v", err)
 	}
+	q, _ := g.queue()
+	for _, selector := range []string{"computeCommandEncoderWithDispatchType:", "commandBufferWithUnretainedReferences"} {
+		f.answers[selector] = 0
+		if err := q.run(nil); err == nil || !strings.Contains(err.Error(), "no memory for a command buffer") {
+			t.Errorf("%s: error %v", selector, err)
+		}
+	}
+	if err := q.wait(); err != nil {
+		t.Errorf("with nothing queued: %v", err)
+	}
+	q.close()
 	g.close()
 	f.allReleased()
 }

@@ -88,6 +88,7 @@ const leastFamily = 7
 // Constants of the framework.
 const (
 	familyApple1      = 1001    // MTLGPUFamilyApple1; Apple2 is 1002, and so on
+	familyMetal3      = 5001    // MTLGPUFamilyMetal3: every GPU from family 7 on, on macOS 13 and later
 	languageVersion30 = 3 << 16 // MTLLanguageVersion3_0
 	storageShared     = 0       // MTLResourceStorageModeShared, cached, hazards tracked
 	dispatchTogether  = 1       // MTLDispatchTypeConcurrent
