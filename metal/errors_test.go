@@ -3,6 +3,9 @@
 package metal
 
 import (
+	"errors"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -56,6 +59,46 @@ func TestSmallBuffers(t *testing.T) {
 	e.props.maxBuffer = 1 << 20
 	if _, err := engine.NewDecoder(place(t, m, e), engine.DecoderOptions{Context: 64, Cache: gguf.F16}); err == nil {
 		t.Error("a tensor that is larger than a buffer")
+	}
+}
+
+// reluctant is a device that wraps nothing.
+type reluctant struct{ device }
+
+func (reluctant) wrap(uintptr, int64) (buffer, error) { return nil, errors.New("not this memory") }
+
+// TestWrap has weights that share pages, weights side by side that share none, and memory that the device does not take.
+func TestWrap(t *testing.T) {
+	page := os.Getpagesize()
+	memory := make([]byte, 5*page)
+	for i := range memory {
+		memory[i] = byte(i * i >> 3)
+	}
+	memory = memory[page-int(address(memory))%page:]
+	for _, d := range []device{newEmulated(t, 1), reluctant{newEmulated(t, 1)}} {
+		b := newBackend(d)
+		var weights []*weight
+		for _, part := range [][]byte{memory[2*page : 3*page], memory[:page-64], memory[page-64 : 2*page]} {
+			w, err := b.Weight(&gguf.Tensor{Type: gguf.F32, Dims: []int{len(part) / 4}, Data: part})
+			if err != nil {
+				t.Fatal(err)
+			}
+			weights = append(weights, w.(*weight))
+		}
+		if err := b.wrap(); err != nil {
+			t.Fatal(err)
+		}
+		if len(b.wrapped) != 2 || weights[1].at.buffer != weights[2].at.buffer {
+			t.Errorf("%d buffers", len(b.wrapped))
+		}
+		for i, w := range weights {
+			if got := w.at.buffer.bytes()[w.at.offset:][:len(w.data)]; !slices.Equal(got, w.data) {
+				t.Errorf("%T: weight %d is not in its buffer", d, i)
+			}
+		}
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -52,7 +52,7 @@ func (b *Backend) Weight(t *gguf.Tensor) (engine.Weight, error) {
 	if !quant.Supported(t.Type) {
 		return nil, fmt.Errorf("type %s is not supported", t.Type)
 	}
-	if uintptr(unsafe.Pointer(unsafe.SliceData(t.Data)))%4 != 0 {
+	if address(t.Data)%4 != 0 {
 		return nil, fmt.Errorf("the data does not begin at a multiple of 4 bytes: convert the model again")
 	}
 	if t.Rows() > 1 && !b.checked[t.Type] {
@@ -74,37 +74,43 @@ func (b *Backend) Open(g engine.Geometry) (engine.Context, error) {
 	return b.open(g)
 }
 
+func address(data []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(data))) }
+
 // pagesOf are the pages that some memory lies on.
 func pagesOf(data []byte) (from, to uintptr) {
-	page := uintptr(os.Getpagesize())
-	from = uintptr(unsafe.Pointer(unsafe.SliceData(data)))
-	return from / page * page, (from + uintptr(len(data)) + page - 1) / page * page
+	page, at := uintptr(os.Getpagesize()), address(data)
+	return at / page * page, (at + uintptr(len(data)) + page - 1) / page * page
 }
 
-// wrap makes the pages of weights buffers: weights that lie side by side in one, as large as a buffer may be.
+// wrap makes the pages of weights buffers: weights that share a page in one, as large as a buffer may be. Metal asks for memory
+// that is one region to the system: two mapped files share no page, even side by side. What it refuses all the same, as it may
+// Go's heap, is copied.
 func (b *Backend) wrap() error {
-	slices.SortFunc(b.waiting, func(v, w *weight) int {
-		from, _ := pagesOf(v.data)
-		other, _ := pagesOf(w.data)
-		return cmp.Compare(from, other)
-	})
+	slices.SortFunc(b.waiting, func(v, w *weight) int { return cmp.Compare(address(v.data), address(w.data)) })
 	for len(b.waiting) > 0 {
 		from, to := pagesOf(b.waiting[0].data)
 		n := 1
 		for ; n < len(b.waiting); n++ {
 			next, end := pagesOf(b.waiting[n].data)
-			if next > to || int64(max(to, end)-from) > b.device.properties().maxBuffer {
+			if next >= to || int64(max(to, end)-from) > b.device.properties().maxBuffer {
 				break
 			}
 			to = max(to, end)
 		}
 		buffer, err := b.device.wrap(from, int64(to-from))
-		if err != nil {
-			return err
+		copied := err != nil
+		if copied {
+			if buffer, err = b.device.alloc(int64(to - from)); err != nil {
+				return err
+			}
 		}
 		b.wrapped = append(b.wrapped, buffer)
 		for _, w := range b.waiting[:n] {
-			w.at = at(buffer, int64(uintptr(unsafe.Pointer(unsafe.SliceData(w.data)))-from))
+			offset := int64(address(w.data) - from)
+			if copied {
+				copy(buffer.bytes()[offset:], w.data)
+			}
+			w.at = at(buffer, offset)
 		}
 		b.waiting = b.waiting[n:]
 	}
