@@ -73,7 +73,7 @@ func (b *bench) run(f func(l *list)) {
 	}
 }
 
-// numbers are activations: most of them of common size, with whole blocks that are zero, large, small, or not finite.
+// numbers are activations: most of them of common size, with whole blocks that are zero, large, or small.
 func (b *bench) numbers(rows, cols int) []float32 {
 	x := make([]float32, rows*cols)
 	for i := range x {

@@ -121,3 +121,46 @@ func TestLimits(t *testing.T) {
 		t.Errorf("%g bytes, %g operations a second: %v", bytes, operations, err)
 	}
 }
+
+// faulty is a device that gives up what is queued, once: when it has been waited for so many times.
+type faulty struct {
+	device
+	waits *int
+}
+
+func (f faulty) queue() (queue, error) {
+	q, err := f.device.queue()
+	return faultyQueue{q.(*emulatedQueue), f.waits}, err
+}
+
+type faultyQueue struct {
+	*emulatedQueue
+	waits *int
+}
+
+func (q faultyQueue) wait() error {
+	if *q.waits--; *q.waits == 0 {
+		q.waiting = nil
+		return errors.New("the GPU gave up")
+	}
+	return q.emulatedQueue.wait()
+}
+
+// TestFault ends an answer with the GPU's error; the next one is whole.
+func TestFault(t *testing.T) {
+	waits := 0
+	n := place(t, golden.Model(t, "q8_0"), faulty{modelDevice(t, 1), &waits})
+	d := golden.Decoder(t, n, engine.DecoderOptions{Context: 64, Cache: gguf.F16})
+	prompt, o := golden.Cases(t)[0].IDs[:12], engine.GenerateOptions{MaxTokens: 4, Mode: engine.DraftMode, Block: 3}
+	want, _ := golden.Generate(t, d, prompt, o)
+	for fault := 1; fault <= 2; fault++ {
+		d.Reset()
+		waits = fault
+		if _, err := d.Generate(t.Context(), prompt, o, func(int32) bool { return true }); err == nil || err.Error() != "the GPU gave up" {
+			t.Errorf("fault %d: error %v", fault, err)
+		}
+		if got, _ := golden.Generate(t, d, prompt, o); !slices.Equal(got, want) {
+			t.Errorf("after fault %d: %v, want %v", fault, got, want)
+		}
+	}
+}
