@@ -18,8 +18,10 @@ import (
 // run (renewal reward). E comes from the chances that the drafts have, T from the
 // passes timed so far.
 //
-// What a draft will see is not known before it is made. It is judged by what the
-// last drafts saw, and by what the last one saw of the text that is now next.
+// What a draft will see is not known before it is made: it is judged by what the
+// last drafts saw. Where that misleads, as when an answer is another kind of text
+// than the one before, a bound on what the drafts of an answer may lose holds the
+// damage down.
 type planner struct {
 	costs  [2]costs // of passes, by View
 	widths []int    // rows that a step may draft, 1 for none
@@ -28,9 +30,10 @@ type planner struct {
 
 	calibration calibration
 	recent      [][]float64 // chances in the last drafts, the newest last
-	ahead       []float64   // those of the last draft for the tokens that are now next
+	tail        float64     // mean of those in the last one, for drafts beyond it
 	fresh       bool        // no draft yet for this answer
-	tail        float64     // chance of drafts beyond those of late
+	plain       float64     // seconds that its tokens take one by one
+	saved       float64     // of these, by drafts
 	idle        int         // steps since drafting last seemed to pay, or since a trial
 	worth, cost []float64   // of expect, by rows
 	unseen      []float64   // worth if all drafts are verified, whatever their chances
@@ -41,23 +44,23 @@ type planner struct {
 const (
 	// How much the last step counts for the rate, and the last draft beside the
 	// earlier ones, of which so many count.
-	newRate, newDraft, drafts = 0.2, 0.3, 8
-	// Share of what the last draft saw ahead beside what the last ones saw.
-	aheadShare = 0.3
+	newRate, newDraft, drafts = 0.05, 0.25, 16
 	// No draft is certain.
-	firstTail, maxTail = 0.9, 0.985
-	// Where drafting does not pay, a trial may cost so many tokens a step without.
-	// An answer begins with one, as the last one may have been another kind of text;
-	// if it has more rows than the first of all, it costs at most so many plain steps.
-	trialShare, maxFirst = 0.01, 2
-	// Rows of the first draft.
-	firstWidth = 8
+	maxTail = 0.995
+	// Where drafting does not pay, a trial may cost so many tokens a step without. An
+	// answer begins with one.
+	trialShare = 0.005
+	// What the drafts of an answer may lose: so many plain steps, and this share of
+	// the time that it takes one by one.
+	maxLoss, maxLossShare = 2, 0.04
+	// Rows of the first draft of all, whose cost is not known.
+	firstWidth = 4
 	// Steps without a look, at most, so that the passes are timed one by one at times.
 	maxBlind = 15
 )
 
 func newPlanner(block int, synchronisation time.Duration) *planner {
-	p := &planner{widths: []int{1}, tail: firstTail, sync: synchronisation.Seconds()}
+	p := &planner{widths: []int{1}, sync: synchronisation.Seconds()}
 	for _, n := range []int{2, 4, 6, 8, 12, 16, 24, 32, 48, 64} {
 		if n < block {
 			p.widths = append(p.widths, n)
@@ -70,7 +73,7 @@ func newPlanner(block int, synchronisation time.Duration) *planner {
 }
 
 // begin tells that another answer follows.
-func (p *planner) begin() { p.fresh = true }
+func (p *planner) begin() { p.fresh, p.plain, p.saved = true, 0, 0 }
 
 // draft returns the rows to draft, 1 for none, of at most limit, and whether their
 // chances are to be looked at before they are verified. At most verify rows can be
@@ -90,9 +93,10 @@ func (p *planner) draft(limit, verify int) (rows int, look bool) {
 		}
 		return w
 	}
+	lose := p.saved + maxLoss*p.costs[AR].at(1) + maxLossShare*p.plain
 	best, trial := 1, 0
 	for _, n := range p.widths {
-		if n > limit || p.fresh && n > firstWidth && p.draftCost(n) > maxFirst*p.costs[AR].at(1) {
+		if n > limit || n > 1 && p.draftCost(n) > lose {
 			break
 		}
 		if worth(n) > worth(best) {
@@ -132,13 +136,8 @@ func (p *planner) expect(limit int) {
 	for n := range limit + 1 {
 		p.worth, p.unseen, p.cost = append(p.worth, 0), append(p.unseen, 0), append(p.cost, rate*p.costs[AR].at(n))
 	}
-	share := 1.0
-	if len(p.ahead) > 0 {
-		p.addWorth(aheadShare, p.ahead)
-		share -= aheadShare
-	}
-	// The weights 1, 1 - newDraft, ... add up to this.
-	share *= newDraft / (1 - math.Pow(1-newDraft, float64(len(p.recent))))
+	// The weights 1, 1 - newDraft, ... add up to the inverse of this.
+	share := newDraft / (1 - math.Pow(1-newDraft, float64(len(p.recent))))
 	for i := len(p.recent) - 1; i >= 0; i-- {
 		p.addWorth(share, p.recent[i])
 		share *= 1 - newDraft
@@ -218,22 +217,22 @@ func (p *planner) learn(s plannedStep) {
 		p.learnCost(Diffusion, s.drafted, s.draftTime)
 		cost += p.costs[Diffusion].at(s.drafted)
 	}
-	p.tokens += newRate * (float64(s.accepted+1) - p.tokens)
+	tokens := float64(s.accepted + 1)
+	p.plain += tokens * p.costs[AR].at(1)
+	p.saved += tokens*p.costs[AR].at(1) - cost
+	p.tokens += newRate * (tokens - p.tokens)
 	p.seconds += newRate * (cost - p.seconds)
 	if s.drafted == 1 {
-		p.ahead = p.ahead[min(1, len(p.ahead)):]
 		return
 	}
 	p.calibration.learn(s.chances[:s.verified-1], s.accepted)
 
 	chances := p.calibration.apply(s.chances)
-	last := chances[max(0, len(chances)-4):]
-	var mean float64
-	for _, c := range last {
-		mean += c / float64(len(last))
+	p.tail = 0
+	for _, c := range chances {
+		p.tail += c / float64(len(chances))
 	}
-	p.tail = min(p.tail+newDraft*(mean-p.tail), maxTail)
-	p.ahead = chances[min(s.accepted+1, len(chances)):]
+	p.tail = min(p.tail, maxTail)
 	if len(p.recent) == drafts {
 		p.recent = p.recent[1:]
 	}
@@ -253,7 +252,7 @@ type calibration [8]struct{ expected, accepted float64 }
 
 // calibrationPrior is the weight of believing the model, in drafts, and
 // calibrationDecay what remains of the past after a draft.
-const calibrationPrior, calibrationDecay = 4, 0.98
+const calibrationPrior, calibrationDecay = 8, 0.995
 
 func (c *calibration) bin(chance float64) int { return min(int(chance*float64(len(c))), len(c)-1) }
 
