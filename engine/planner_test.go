@@ -222,7 +222,6 @@ func TestLook(t *testing.T) {
 		looked := 0
 		const steps = 200
 		for range steps {
-			p.begin()
 			if n, look := p.draft(32, 32); look || n == 1 {
 				looked++
 			}
