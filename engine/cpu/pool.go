@@ -96,9 +96,12 @@ func (p *pool) loop(n int, ns float64, body func(i int)) func() {
 // busy, since handing out each takes time too, and a few more for each thread if they are long, so that one that is
 // held up delays the others little.
 func (p *pool) pieces(ns float64) int {
-	const short, long = 700, 10000
-	threads := float64(p.threads())
-	return int(max(1, min(ns/short, threads), min(ns/long, 4*threads)))
+	const short, long = 700, 5000
+	threads := p.threads()
+	if few := int(ns / short); few < threads {
+		return max(1, few)
+	}
+	return threads * max(1, min(int(ns/float64(threads)/long), 4))
 }
 
 // spin looks until ready, or returns false after a time. It lets other goroutines have the processor now and then.
