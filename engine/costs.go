@@ -1,6 +1,7 @@
 package engine
 
-// costs is what passes of a view cost in seconds, by rows, as timed of late.
+// costs is what passes cost in seconds, by rows, as timed of late. The views cost
+// the same but for a few per cent: a pass of one tells of the other.
 type costs struct {
 	seconds [maxCosts]float64 // 0: not timed yet
 	last    [maxCosts]float64 // the last times
@@ -39,29 +40,29 @@ func (c *costs) at(rows int) float64 {
 	return (level(below) + part*(level(above)-level(below))) * shape(rows)
 }
 
-// learn takes in the time of a pass, and returns by what factor all passes seem to
-// have become slower: what slows one, a longer context or a disturbance of the
+// learn takes in the time of a pass. All passes seem to have become slower by some
+// of what this one has: what slows one, a longer context or a disturbance of the
 // machine, slows the others. Of two times in a row the shorter one counts. The
-// first, which may be that of cold caches, counts until there is another.
-func (c *costs) learn(rows int, seconds float64) (drift float64) {
+// first, which may be that of cold caches, counts until there is another, up to
+// twice what other row counts let expect.
+func (c *costs) learn(rows int, seconds float64) {
 	rows = min(rows, maxCosts-1)
 	known := c.seconds[rows]
 	c.times[rows]++
 	if known == 0 {
 		c.last[rows] = seconds
 		if guess := c.at(rows); guess > 0 {
-			seconds = min(seconds, 1.25*guess)
+			seconds = min(seconds, 2*guess)
 		}
 		c.seconds[rows] = seconds
-		return 1
+		return
 	}
 	shorter := min(seconds, c.last[rows])
 	c.last[rows] = seconds
 	c.seconds[rows] += max(minOwn, 1/float64(c.times[rows]-1)) * (shorter - known)
-	if c.times[rows] == 2 {
-		return 1
+	if c.times[rows] > 2 {
+		c.scale(1 + newDrift*(max(0.8, min(shorter/known, 1.25))-1))
 	}
-	return 1 + newDrift*(max(0.8, min(shorter/known, 1.25))-1)
 }
 
 // How much a time counts for all passes, and for those of its rows at least.

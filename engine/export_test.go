@@ -6,8 +6,7 @@ func (d *Decoder) PlanAnew(row, further float64) {
 	d.plan = newPlanner(d.net.BlockSize, 0)
 	for n := 1; n < maxCosts; n++ {
 		for range 2 { // the second time replaces the first
-			d.plan.costs[AR].learn(n, row+float64(n-1)*further)
-			d.plan.costs[Diffusion].learn(n, row/10)
+			d.plan.costs.learn(n, row+float64(n-1)*further)
 		}
 	}
 }

@@ -23,8 +23,8 @@ import (
 // than the one before, a bound on what the drafts of an answer may lose holds the
 // damage down.
 type planner struct {
-	costs  [2]costs // of passes, by View
-	widths []int    // rows that a step may draft, 1 for none
+	costs  costs // of passes, of either view
+	widths []int // rows that a step may draft, 1 for none
 
 	tokens, seconds float64 // of late; their quotient is the rate
 
@@ -44,7 +44,7 @@ type planner struct {
 const (
 	// How much the last step counts for the rate, and the last draft beside the
 	// earlier ones, of which so many count.
-	newRate, newDraft, drafts = 0.05, 0.25, 16
+	newRate, newDraft, drafts = 0.05, 0.3, 16
 	// No draft is certain.
 	maxTail = 0.995
 	// Where drafting does not pay, a trial may cost so many tokens a step without. An
@@ -52,9 +52,9 @@ const (
 	trialShare = 0.005
 	// What the drafts of an answer may lose: so many plain steps, and this share of
 	// the time that it takes one by one.
-	maxLoss, maxLossShare = 2, 0.04
+	maxLoss, maxLossShare = 2, 0.03
 	// Rows of the first draft of all, whose cost is not known.
-	firstWidth = 4
+	firstWidth = 12
 	// Steps without a look, at most, so that the passes are timed one by one at times.
 	maxBlind = 15
 )
@@ -79,8 +79,8 @@ func (p *planner) begin() { p.fresh, p.plain, p.saved = true, 0, 0 }
 // chances are to be looked at before they are verified. At most verify rows can be
 // verified.
 func (p *planner) draft(limit, verify int) (rows int, look bool) {
-	if verify < 2 || p.costs[AR].at(1) == 0 {
-		return 1, false // the first step tells what a row costs
+	if verify < 2 || p.costs.times[1] < 2 {
+		return 1, false // the first two steps tell what a row costs
 	}
 	if len(p.recent) == 0 {
 		return min(limit, firstWidth), true
@@ -89,14 +89,14 @@ func (p *planner) draft(limit, verify int) (rows int, look bool) {
 	worth := func(rows int) float64 {
 		w := p.worth[min(rows, verify)]
 		if rows > 1 {
-			w -= p.rate() * p.draftCost(rows)
+			w -= p.rate() * p.costs.at(rows)
 		}
 		return w
 	}
-	lose := p.saved + maxLoss*p.costs[AR].at(1) + maxLossShare*p.plain
+	lose := p.saved + maxLoss*p.costs.at(1) + maxLossShare*p.plain
 	best, trial := 1, 0
 	for _, n := range p.widths {
-		if n > limit || n > 1 && p.draftCost(n) > lose {
+		if n > limit || n > 1 && p.costs.at(n) > lose {
 			break
 		}
 		if worth(n) > worth(best) {
@@ -134,7 +134,7 @@ func (p *planner) expect(limit int) {
 	rate := p.rate()
 	p.worth, p.unseen, p.cost = p.worth[:0], p.unseen[:0], p.cost[:0]
 	for n := range limit + 1 {
-		p.worth, p.unseen, p.cost = append(p.worth, 0), append(p.unseen, 0), append(p.cost, rate*p.costs[AR].at(n))
+		p.worth, p.unseen, p.cost = append(p.worth, 0), append(p.unseen, 0), append(p.cost, rate*p.costs.at(n))
 	}
 	// The weights 1, 1 - newDraft, ... add up to the inverse of this.
 	share := newDraft / (1 - math.Pow(1-newDraft, float64(len(p.recent))))
@@ -167,11 +167,11 @@ func (p *planner) verify(chances []float32, limit int) int {
 	known := p.calibration.apply(chances)
 	rate := p.rate()
 	all, expected := 1.0, 1.0 // chance that all drafts are accepted; tokens
-	rows, worth := 1, 1-rate*p.costs[AR].at(1)
+	rows, worth := 1, 1-rate*p.costs.at(1)
 	for n := 2; n <= min(limit, len(known)+1); n++ {
 		all *= known[n-2]
 		expected += all
-		if w := expected - rate*p.costs[AR].at(n); w > worth {
+		if w := expected - rate*p.costs.at(n); w > worth {
 			rows, worth = n, w
 		}
 	}
@@ -180,18 +180,11 @@ func (p *planner) verify(chances []float32, limit int) int {
 
 // rate is the tokens per second of late, and at least those of plain decoding.
 func (p *planner) rate() float64 {
-	one := 1 / p.costs[AR].at(1)
+	one := 1 / p.costs.at(1)
 	if p.seconds == 0 {
 		return one
 	}
 	return max(p.tokens/p.seconds, one)
-}
-
-func (p *planner) draftCost(n int) float64 {
-	if c := p.costs[Diffusion].at(n); c > 0 {
-		return c
-	}
-	return p.costs[AR].at(n)
 }
 
 // plannedStep is what came of a step.
@@ -207,19 +200,19 @@ func (p *planner) learn(s plannedStep) {
 	// The rate is weighed against costs, so it is made of them: a disturbance of the
 	// machine must not change what pays.
 	if s.drafted > 1 && s.draftTime == 0 {
-		draft, verify := p.draftCost(s.drafted), p.costs[AR].at(s.verified)
+		draft, verify := p.costs.at(s.drafted), p.costs.at(s.verified)
 		s.draftTime = time.Duration(float64(s.verifyTime) * draft / (draft + verify))
 		s.verifyTime -= s.draftTime
 	}
-	p.learnCost(AR, s.verified, s.verifyTime)
-	cost := p.costs[AR].at(s.verified)
+	p.costs.learn(s.verified, s.verifyTime.Seconds())
+	cost := p.costs.at(s.verified)
 	if s.drafted > 1 {
-		p.learnCost(Diffusion, s.drafted, s.draftTime)
-		cost += p.costs[Diffusion].at(s.drafted)
+		p.costs.learn(s.drafted, s.draftTime.Seconds())
+		cost += p.costs.at(s.drafted)
 	}
 	tokens := float64(s.accepted + 1)
-	p.plain += tokens * p.costs[AR].at(1)
-	p.saved += tokens*p.costs[AR].at(1) - cost
+	p.plain += tokens * p.costs.at(1)
+	p.saved += tokens*p.costs.at(1) - cost
 	p.tokens += newRate * (tokens - p.tokens)
 	p.seconds += newRate * (cost - p.seconds)
 	if s.drafted == 1 {
@@ -237,13 +230,6 @@ func (p *planner) learn(s plannedStep) {
 		p.recent = p.recent[1:]
 	}
 	p.recent = append(p.recent, chances)
-}
-
-func (p *planner) learnCost(view View, rows int, t time.Duration) {
-	drift := p.costs[view].learn(rows, t.Seconds())
-	for i := range p.costs {
-		p.costs[i].scale(drift)
-	}
 }
 
 // calibration corrects the chances that a model gives its drafts by how often
