@@ -204,12 +204,13 @@ func (p *planner) learn(s plannedStep) {
 		s.draftTime = time.Duration(float64(s.verifyTime) * draft / (draft + verify))
 		s.verifyTime -= s.draftTime
 	}
-	p.costs.learn(s.verified, s.verifyTime.Seconds())
+	// As believed before: a first time may be that of cold caches.
 	cost := p.costs.at(s.verified)
 	if s.drafted > 1 {
-		p.costs.learn(s.drafted, s.draftTime.Seconds())
 		cost += p.costs.at(s.drafted)
+		p.costs.learn(s.drafted, s.draftTime.Seconds())
 	}
+	p.costs.learn(s.verified, s.verifyTime.Seconds())
 	tokens := float64(s.accepted + 1)
 	p.plain += tokens * p.costs.at(1)
 	p.saved += tokens*p.costs.at(1) - cost
