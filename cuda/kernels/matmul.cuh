@@ -12,6 +12,14 @@
 // ready by then, so that a step holds it up for a dozen instructions. Handing the integer sums to one warp instead would take
 // 8 times the shared memory traffic for q8_0.
 //
+// No two warps touch a chain at once. Between its bar.sync (barrierWait) at its own barrier and its bar.arrive at the next warp's a
+// warp has the turn, and there is one turn a chain, which goes round: a barrier has no second arrival before its owner has had the
+// turn. That orders memory too: "bar.sync or bar.arrive guarantees that when the barrier completes, prior memory accesses
+// requested by this thread are performed relative to all threads participating in the barrier", a read being performed when its
+// value "cannot be modified by another thread participating", and bar.sync further "that no new memory access is requested by this
+// thread before the barrier completes" (PTX ISA, barrier). So the load and the store of one turn come before those of the next,
+// though compute-sanitizer's racecheck reports them.
+//
 // Weights go straight to registers, which the next step's begin to fill when the last pass over the columns has used this
 // one's: 16 warps have 37 KB under way. To ask for them earlier, in more registers or in the L2 cache, gained nothing on an
 // H100. Activations come from the L1 cache, which weights leave alone.
