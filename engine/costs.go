@@ -3,7 +3,8 @@ package engine
 // costs is what passes cost in seconds, by rows, as timed of late. The views cost
 // the same but for a few per cent: a pass of one tells of the other.
 type costs struct {
-	seconds [maxCosts]float64 // 0: not timed yet
+	all     [maxCosts]float64 // estimates, 0 if nothing was timed
+	seconds [maxCosts]float64 // of those timed, else 0
 	last    [maxCosts]float64 // the last times
 	times   [maxCosts]int     // how many there were
 }
@@ -14,30 +15,34 @@ const maxCosts = 65
 // shape is how costs grow with rows where nothing is known.
 func shape(rows int) float64 { return 1 + float64(rows)/12 }
 
-// at returns the cost of a pass. Between row counts timed it interpolates the cost
-// over its shape, beyond them it keeps that. It is 0 if nothing was timed.
-func (c *costs) at(rows int) float64 {
-	rows = min(rows, maxCosts-1)
-	below, above := rows, rows
-	for below > 0 && c.seconds[below] == 0 {
-		below--
-	}
-	for above < maxCosts && c.seconds[above] == 0 {
-		above++
-	}
+// at returns the cost of a pass, 0 if nothing was timed.
+func (c *costs) at(rows int) float64 { return c.all[min(rows, maxCosts-1)] }
+
+// estimate sets the costs of all passes. Between row counts timed it interpolates
+// the cost over its shape, beyond them it keeps that; a pass of fewer rows costs no
+// more than one of more.
+func (c *costs) estimate() {
 	level := func(n int) float64 { return c.seconds[n] / shape(n) }
-	switch {
-	case below == rows:
-		return c.seconds[rows]
-	case below == 0 && above == maxCosts:
-		return 0
-	case below == 0:
-		return level(above) * shape(rows)
-	case above == maxCosts:
-		return level(below) * shape(rows)
+	below := 0 // the last row count timed
+	for above := 1; above < maxCosts; above++ {
+		if c.seconds[above] == 0 {
+			continue
+		}
+		for n := below; n <= above; n++ {
+			l := level(above)
+			if below > 0 {
+				l = level(below) + float64(n-below)/float64(above-below)*(l-level(below))
+			}
+			c.all[n] = l * shape(n)
+		}
+		below = above
 	}
-	part := float64(rows-below) / float64(above-below)
-	return (level(below) + part*(level(above)-level(below))) * shape(rows)
+	for n := below; n < maxCosts; n++ {
+		c.all[n] = level(below) * shape(n)
+	}
+	for n := below; n > 0; n-- {
+		c.all[n-1] = min(c.all[n-1], c.all[n])
+	}
 }
 
 // learn takes in the time of a pass. All passes seem to have become slower by some
@@ -46,7 +51,7 @@ func (c *costs) at(rows int) float64 {
 // first, which may be that of cold caches, counts until there is another, up to
 // twice what other row counts let expect.
 func (c *costs) learn(rows int, seconds float64) {
-	rows = min(rows, maxCosts-1)
+	rows, seconds = min(rows, maxCosts-1), max(seconds, 1e-9)
 	known := c.seconds[rows]
 	c.times[rows]++
 	if known == 0 {
@@ -55,6 +60,7 @@ func (c *costs) learn(rows int, seconds float64) {
 			seconds = min(seconds, 2*guess)
 		}
 		c.seconds[rows] = seconds
+		c.estimate()
 		return
 	}
 	shorter := min(seconds, c.last[rows])
@@ -63,6 +69,7 @@ func (c *costs) learn(rows int, seconds float64) {
 	if c.times[rows] > 2 {
 		c.scale(1 + newDrift*(max(0.8, min(shorter/known, 1.25))-1))
 	}
+	c.estimate()
 }
 
 // How much a time counts for all passes, and for those of its rows at least.

@@ -9,14 +9,15 @@ import (
 // the drafts to verify, so that the tokens per second are highest in the long
 // run. It decides how fast the text comes, never what it says.
 //
-// A step that is expected to yield E tokens in T seconds is worth
+// A step that is expected to yield E tokens in the time of T plain steps is worth
 //
 //	E - rate * T
 //
-// tokens, where rate is the tokens per second of late: what the time would have
-// given otherwise. Maximizing this at every step maximizes the rate in the long
-// run (renewal reward). E comes from the chances that the drafts have, T from the
-// passes timed so far.
+// tokens, where rate is the tokens of late in the time of a plain step: what the
+// time would have given otherwise. Maximizing this at every step maximizes the rate
+// in the long run (renewal reward). E comes from the chances that the drafts have, T
+// from the passes timed so far. Plain steps are the unit of time, as the machine may
+// be faster now and slower then.
 //
 // What a draft will see is not known before it is made: it is judged by what the
 // last drafts saw. Where that misleads, as when an answer is another kind of text
@@ -26,14 +27,14 @@ type planner struct {
 	costs  costs // of passes, of either view
 	widths []int // rows that a step may draft, 1 for none
 
-	tokens, seconds float64 // of late; their quotient is the rate
+	tokens, time float64 // of late; their quotient is the rate
 
 	calibration calibration
 	recent      [][]float64 // chances in the last drafts, the newest last
 	tail        float64     // mean of those in the last one, for drafts beyond it
 	fresh       bool        // no draft yet for this answer
-	plain       float64     // seconds that its tokens take one by one
-	saved       float64     // of these, by drafts
+	answer      int         // tokens of it
+	saved       float64     // plain steps, by its drafts
 	idle        int         // steps since drafting last seemed to pay, or since a trial
 	worth, cost []float64   // of expect, by rows
 	unseen      []float64   // worth if all drafts are verified, whatever their chances
@@ -50,9 +51,9 @@ const (
 	// Where drafting does not pay, a trial may cost so many tokens a step without. An
 	// answer begins with one.
 	trialShare = 0.005
-	// What the drafts of an answer may lose: so many plain steps, and this share of
-	// the time that it takes one by one.
-	maxLoss, maxLossShare = 2, 0.03
+	// What the drafts of an answer may lose: so many plain steps, and so many for each
+	// of its tokens.
+	maxLoss, maxLossShare = 3, 0.03
 	// Rows of the first draft of all, whose cost is not known.
 	firstWidth = 12
 	// Steps without a look, at most, so that the passes are timed one by one at times.
@@ -73,7 +74,7 @@ func newPlanner(block int, synchronisation time.Duration) *planner {
 }
 
 // begin tells that another answer follows.
-func (p *planner) begin() { p.fresh, p.plain, p.saved = true, 0, 0 }
+func (p *planner) begin() { p.fresh, p.answer, p.saved = true, 0, 0 }
 
 // draft returns the rows to draft, 1 for none, of at most limit, and whether their
 // chances are to be looked at before they are verified. At most verify rows can be
@@ -89,14 +90,14 @@ func (p *planner) draft(limit, verify int) (rows int, look bool) {
 	worth := func(rows int) float64 {
 		w := p.worth[min(rows, verify)]
 		if rows > 1 {
-			w -= p.rate() * p.costs.at(rows)
+			w -= p.rate() * p.steps(rows)
 		}
 		return w
 	}
-	lose := p.saved + maxLoss*p.costs.at(1) + maxLossShare*p.plain
+	lose := p.saved + maxLoss + maxLossShare*float64(p.answer)
 	best, trial := 1, 0
 	for _, n := range p.widths {
-		if n > limit || n > 1 && p.costs.at(n) > lose {
+		if n > limit || n > 1 && p.steps(n) > lose {
 			break
 		}
 		if worth(n) > worth(best) {
@@ -121,7 +122,7 @@ func (p *planner) draft(limit, verify int) (rows int, look bool) {
 // at the chances costs.
 func (p *planner) look(rows int) bool {
 	p.blind++
-	if rows > 1 && (p.blind > maxBlind || p.worth[rows]-p.unseen[rows] >= p.rate()*p.sync) {
+	if rows > 1 && (p.blind > maxBlind || p.worth[rows]-p.unseen[rows] >= p.rate()*p.sync/p.costs.at(1)) {
 		p.blind = 0
 		return true
 	}
@@ -134,7 +135,7 @@ func (p *planner) expect(limit int) {
 	rate := p.rate()
 	p.worth, p.unseen, p.cost = p.worth[:0], p.unseen[:0], p.cost[:0]
 	for n := range limit + 1 {
-		p.worth, p.unseen, p.cost = append(p.worth, 0), append(p.unseen, 0), append(p.cost, rate*p.costs.at(n))
+		p.worth, p.unseen, p.cost = append(p.worth, 0), append(p.unseen, 0), append(p.cost, rate*p.steps(n))
 	}
 	// The weights 1, 1 - newDraft, ... add up to the inverse of this.
 	share := newDraft / (1 - math.Pow(1-newDraft, float64(len(p.recent))))
@@ -167,25 +168,27 @@ func (p *planner) verify(chances []float32, limit int) int {
 	known := p.calibration.apply(chances)
 	rate := p.rate()
 	all, expected := 1.0, 1.0 // chance that all drafts are accepted; tokens
-	rows, worth := 1, 1-rate*p.costs.at(1)
+	rows, worth := 1, 1-rate
 	for n := 2; n <= min(limit, len(known)+1); n++ {
 		all *= known[n-2]
 		expected += all
-		if w := expected - rate*p.costs.at(n); w > worth {
+		if w := expected - rate*p.steps(n); w > worth {
 			rows, worth = n, w
 		}
 	}
 	return rows
 }
 
-// rate is the tokens per second of late, and at least those of plain decoding.
+// rate is the tokens in the time of a plain step of late, and at least 1.
 func (p *planner) rate() float64 {
-	one := 1 / p.costs.at(1)
-	if p.seconds == 0 {
-		return one
+	if p.time == 0 {
+		return 1
 	}
-	return max(p.tokens/p.seconds, one)
+	return max(p.tokens/p.time, 1)
 }
+
+// steps is what a pass costs, in plain steps.
+func (p *planner) steps(rows int) float64 { return p.costs.at(rows) / p.costs.at(1) }
 
 // plannedStep is what came of a step.
 type plannedStep struct {
@@ -205,17 +208,20 @@ func (p *planner) learn(s plannedStep) {
 		s.verifyTime -= s.draftTime
 	}
 	// As believed before: a first time may be that of cold caches.
-	cost := p.costs.at(s.verified)
+	cost := 1.0
+	if p.costs.at(1) > 0 {
+		cost = p.steps(s.verified)
+	}
 	if s.drafted > 1 {
-		cost += p.costs.at(s.drafted)
+		cost += p.steps(s.drafted)
 		p.costs.learn(s.drafted, s.draftTime.Seconds())
 	}
 	p.costs.learn(s.verified, s.verifyTime.Seconds())
-	tokens := float64(s.accepted + 1)
-	p.plain += tokens * p.costs.at(1)
-	p.saved += tokens*p.costs.at(1) - cost
-	p.tokens += newRate * (tokens - p.tokens)
-	p.seconds += newRate * (cost - p.seconds)
+	tokens := s.accepted + 1
+	p.answer += tokens
+	p.saved += float64(tokens) - cost
+	p.tokens += newRate * (float64(tokens) - p.tokens)
+	p.time += newRate * (cost - p.time)
 	if s.drafted == 1 {
 		return
 	}
