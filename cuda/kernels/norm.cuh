@@ -5,14 +5,13 @@
 // value by value.
 __device__ inline void loadGroup(const float *row, int group, int width, float (&x)[8]) {
 	int at = actGroup * group + 8 * laneId();
-	for (int i = 0; i < 8; i++) x[i] = 0;
 	if (at + 8 <= width && width % 4 == 0) {
 		for (int h = 0; h < 2; h++) {
 			Bytes16 b = *reinterpret_cast<const Bytes16 *>(row + at + 4 * h);
 			for (int i = 0; i < 4; i++) x[4 * h + i] = floatOf(b.w[i]);
 		}
 	} else {
-		for (int i = 0; i < 8 && at + i < width; i++) x[i] = row[at + i];
+		for (int i = 0; i < 8; i++) x[i] = at + i < width ? row[at + i] : 0;
 	}
 }
 

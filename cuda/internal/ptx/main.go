@@ -5,8 +5,9 @@
 //
 //	ptx NVRTC-FOLDER KERNELS-FOLDER OUTPUT-FOLDER
 //
-// It writes kernels80.ptx.zst, for compute capability 8.0, and kernels90.ptx.zst, for 9.0; each is for later ones too. NVRTC
-// orders a few independent instructions one way or the other from run to run: the same sources give one of a few files.
+// It writes kernels80.ptx.zst, for compute capability 8.0, and kernels90.ptx.zst, for 9.0; each is for later ones too. The
+// same sources are to give the same files. NVRTC did not where a loop left an array's values as they were: it set them to
+// zero in one block or another, from run to run.
 package main
 
 import (
