@@ -18,26 +18,7 @@
 #define atomic_int metal_atomic_int
 #define atomic_uint metal_atomic_uint
 
-typedef unsigned char uchar;
-typedef unsigned short ushort;
-typedef unsigned int uint;
-typedef unsigned long ulong;
-
-#define VECTORS(T) \
-	typedef T T##2 __attribute__((ext_vector_type(2))); \
-	typedef T T##3 __attribute__((ext_vector_type(3))); \
-	typedef T T##4 __attribute__((ext_vector_type(4)));
-VECTORS(float)
-VECTORS(half)
-VECTORS(char)
-VECTORS(uchar)
-VECTORS(short)
-VECTORS(ushort)
-VECTORS(int)
-VECTORS(uint)
-VECTORS(long)
-VECTORS(ulong)
-#undef VECTORS
+#include "vectors.h"
 
 #define WIDTHS(F, T) F(T) F(T##2) F(T##3) F(T##4)
 #define FLOATS(F) WIDTHS(F, float) WIDTHS(F, half)

@@ -6,33 +6,14 @@
 #include <cstring>
 #include <type_traits>
 
-typedef unsigned char uchar;
-typedef unsigned short ushort;
-typedef unsigned int uint;
-typedef unsigned long ulong;
 typedef _Float16 half;
+#include "vectors.h"
 static_assert(sizeof(long) == 8);
 constexpr half operator""h(long double x) { return static_cast<half>(x); }
 
 namespace metal {
 template <class T, int n> using vec = T __attribute__((ext_vector_type(n)));
 }
-
-#define VECTORS(T) \
-	typedef metal::vec<T, 2> T##2; \
-	typedef metal::vec<T, 3> T##3; \
-	typedef metal::vec<T, 4> T##4;
-VECTORS(float)
-VECTORS(half)
-VECTORS(char)
-VECTORS(uchar)
-VECTORS(short)
-VECTORS(ushort)
-VECTORS(int)
-VECTORS(uint)
-VECTORS(long)
-VECTORS(ulong)
-#undef VECTORS
 
 // Packed vectors are aligned as their elements.
 typedef float packed_float2 __attribute__((ext_vector_type(2), aligned(4)));
