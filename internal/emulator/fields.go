@@ -61,14 +61,14 @@ func structBody(text, name string) (string, bool) {
 			return "", false
 		}
 		if body, opens := strings.CutPrefix(strings.TrimLeft(after, " \n"), "{"); opens && structForm.MatchString(before[max(0, len(before)-100):]) {
-			return body[:closing(body)], true
+			return body[:Closing(body)], true
 		}
 		text = after
 	}
 }
 
-// closing is the place of the brace that closes one opened before text.
-func closing(text string) int {
+// Closing is the place of the brace that closes one opened before text, or its end.
+func Closing(text string) int {
 	depth := 1
 	for i, c := range text {
 		switch c {
@@ -93,7 +93,7 @@ func statements(body string) []string {
 		}
 		one := strings.TrimSpace(body[:i])
 		if body[i] == '{' {
-			i += 1 + closing(body[i+1:])
+			i += 1 + Closing(body[i+1:])
 		} else if one != "" && !strings.Contains(alignForm.ReplaceAllString(one, ""), "(") && !strings.HasPrefix(one, "static") {
 			list = append(list, one)
 		}

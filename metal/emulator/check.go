@@ -107,18 +107,8 @@ func (p *program) opencl(folder string) []byte {
 
 // blockEnd is the place behind the first block of a text.
 func blockEnd(text string) int {
-	depth := 0
-	for i, c := range text {
-		switch c {
-		case '{':
-			depth++
-		case '}':
-			if depth--; depth == 0 {
-				return i + 1
-			}
-		}
-	}
-	return len(text)
+	open := strings.Index(text, "{") + 1
+	return min(open+emulator.Closing(text[open:])+1, len(text))
 }
 
 // marker is a line that tells the compiler which line of which file comes next: that at a place of a text.
