@@ -9,6 +9,7 @@ import (
 
 	"orthrus/engine"
 	"orthrus/gguf"
+	"orthrus/internal/golden"
 )
 
 // randomModel has products of both forms of int8 and of floats.
@@ -155,11 +156,7 @@ func newFakeContext(t *testing.T) (*fake, *context, *engine.Net) {
 	m := randomModel(t)
 	d := newFake(t, 1<<32)
 	b := newBackend(d, "cuda:0")
-	t.Cleanup(func() { b.Close() })
-	n, err := engine.Place(m, b, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	n := golden.Place(t, m, b)
 	o := options
 	o.Chunk = 128
 	g, err := m.Geometry(o)
