@@ -157,12 +157,12 @@ func (r *recorder) Heads(layer int, q, k, v engine.Buffer, qNorm, kNorm engine.W
 	runs := (qb.rows + quant.KeyBlock - 1) / quant.KeyBlock // of rows
 	r.add(c.pool.loop(c.KVHeads*runs, rowTime*float64(qb.rows*(qb.cols+kb.cols+vb.cols)), func(i int) {
 		h, first := i/runs, i%runs*quant.KeyBlock
-		for i := first; i < min(first+quant.KeyBlock, qb.rows); i++ {
-			key := kb.row(i)[h*dim:][:dim]
-			c.heads(i, qb.row(i)[h*group:][:group], qw)
-			c.heads(i, key, kw)
+		for row := first; row < min(first+quant.KeyBlock, qb.rows); row++ {
+			key := kb.row(row)[h*dim:][:dim]
+			c.heads(row, qb.row(row)[h*group:][:group], qw)
+			c.heads(row, key, kw)
 			if store {
-				c.cache.store(layer, h, c.pos+i, key, vb.row(i)[h*dim:][:dim])
+				c.cache.store(layer, h, c.pos+row, key, vb.row(row)[h*dim:][:dim])
 			}
 		}
 	}))
