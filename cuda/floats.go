@@ -1,5 +1,7 @@
 package cuda
 
+import "fmt"
+
 // floatArgs is struct FloatArgs.
 type floatArgs struct {
 	src     pointer
@@ -9,17 +11,26 @@ type floatArgs struct {
 	add     int32
 }
 
-// floatProducts multiplies by weights of float types (kernels/float.cuh). A warp takes 4 rows of weights, and 1 or 8 rows of
-// src at a time.
+// floatProducts multiplies by weights of float types: one row of src by kernels/float.cuh, whose warps take 4 rows of weights, more
+// by kernels/floattile.cuh, whose blocks take 32 and 8 or 16 rows of src.
 func floatProducts(d device, src matrix, add bool, list []product) error {
-	const weightRows, warps = 4, 8
 	args := floatArgs{src: src.at, rows: int32(src.rows), k: int32(src.cols), add: flag(add)}
-	groups := fill(&args.list, &args.count, list, func(rows int) int { return ceil(rows, weightRows) })
-	kernel, columns := "floats1", 1
-	if src.rows > 1 {
-		kernel, columns = "floats8", 8
+	if src.rows == 1 {
+		const weightRows, warps = 4, 8
+		groups := fill(&args.list, &args.count, list, func(rows int) int { return ceil(rows, weightRows) })
+		return launch(d, "floats", [3]int{ceil(groups, warps), 1, 1}, 32*warps, 0, &args)
 	}
-	return launch(d, kernel, [3]int{ceil(groups, warps), ceil(src.rows, columns), 1}, 32*warps, 0, &args)
+	const (
+		weightRows, warps = 32, 4
+		rowBytes          = 2 * 16 * 12 * 4 // shared memory for a row of src
+	)
+	columns := 8
+	if src.rows > columns {
+		columns = 16
+	}
+	blocks := fill(&args.list, &args.count, list, func(rows int) int { return ceil(rows, weightRows) })
+	kernel := fmt.Sprintf("floatTiles%d", columns)
+	return launch(d, kernel, [3]int{blocks * ceil(src.rows, columns), 1, 1}, 32*warps, columns*rowBytes, &args)
 }
 
 // embedArgs is struct EmbedArgs.

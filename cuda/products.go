@@ -82,7 +82,7 @@ func launchProducts(d device, in input, add bool, list []product) error {
 		}
 		return fewProducts(d, in.acts, add, list, fewShapeOf(d, in.acts, weightTiles))
 	}
-	return manyProducts(d, in.acts, add, list)
+	return manyProducts(d, in.acts, add, list, promptWarps(d.properties(), in.acts, list))
 }
 
 // fill lists products for a kernel. countOf is the number of pieces of so many rows that the kernel counts in; fill returns
@@ -115,35 +115,26 @@ type fewShape struct {
 	dense  bool // by the kernel of fewer registers, for one tile of Form256
 }
 
-// fewShapeOf divides products of so many tiles of weights, as was fastest on an H100 (BenchmarkShapes). Where a multiprocessor
-// has one or two of them, what counts is how soon the chain can go on, hence two passes over 32 columns. One block of 16 warps
-// wants 4096 values a row, so that all have steps.
+// fewShapeOf divides products of so many tiles of weights, as was fastest on an H100 (BenchmarkShapes). A multiprocessor computes
+// two tiles at a time, or, of an odd number, one by as many warps, if all of them have steps; with the dense kernel three.
 func fewShapeOf(d device, a acts, weightTiles int) fewShape {
-	s := fewShape{tiles: 1, passes: 1, warps: 8, blocks: 2}
+	s := fewShape{tiles: min(2, ceil(a.rows, actRows)), warps: 8, blocks: 2}
+	s.passes = ceil(a.rows, s.tiles*actRows)
+	steps := ceil(a.k, 256)
+	if a.form == quant.Form32 {
+		steps = ceil(a.k, 128)
+	}
 	perProcessor := ceil(weightTiles, d.properties().multiprocessors)
 	switch {
-	case a.rows <= actRows:
-		s.dense = a.form == quant.Form256 && perProcessor > 2
-	case a.rows <= 2*actRows || a.form == quant.Form32 || perProcessor <= 2:
-		s.tiles = 2
-	default:
-		s.tiles = 4
-	}
-	s.passes = ceil(a.rows, s.tiles*actRows)
-	long := a.k >= 4096 && (perProcessor == 1 || a.form == quant.Form32)
-	switch {
-	case s.dense:
-		s.blocks = 3
-	case s.links() > 2:
+	case s.tiles == 1 && a.form == quant.Form256 && perProcessor > 2:
+		s.dense, s.blocks = true, 3
+	case s.passes > 2:
 		s.warps, s.blocks = 4, 4
-	case s.links() == 1 && long:
+	case s.passes == 1 && steps >= 16 && perProcessor%2 == 1:
 		s.warps, s.blocks = 16, 1
 	}
 	return s
 }
-
-// links is the number of chains that go from warp to warp by themselves; the kernel has 16 barriers for links * warps.
-func (s fewShape) links() int { return s.passes * ceil(s.tiles, 2) }
 
 func fewProducts(d device, a acts, add bool, list []product, s fewShape) error {
 	args := productsArgs{acts: a.args(), add: flag(add), passes: int32(s.passes)}
@@ -162,26 +153,45 @@ func fewProducts(d device, a acts, add bool, list []product, s fewShape) error {
 	return launch(d, kernel, [3]int{grid, 1, 1}, 32*s.warps, s.passes*s.tiles*tileBytes, &args)
 }
 
-// manyProducts multiplies by more than fewRows rows (kernels/prompt.cuh).
-func manyProducts(d device, a acts, add bool, list []product) error {
-	const across, warpColumns, shared = 2, 8, 80 << 10
-	columns := ceil(a.rows, actRows*across*warpColumns)
-	blocksOf := func(down int) (n int) {
-		for _, p := range list {
-			n += ceil(tiles(p.w.rows), down) * columns
-		}
-		return n
+// promptWarps chooses how many warps a block of kernels/prompt.cuh has. It has as many tiles of rows, and 16 of columns: the larger a
+// block, the fewer bytes it reads, but the more blocks, the more of the GPU is busy. 4 was fastest on an H100 (BenchmarkPrompts),
+// whose multiprocessors have shared memory for two blocks.
+func promptWarps(p properties, a acts, list []product) int {
+	warps := 8
+	if p.shared >= 2*promptShared {
+		warps = 4
 	}
-	// The larger a block, the fewer bytes it reads; the more blocks, the more of the GPU is busy.
-	down := 8
-	for down > 2 && blocksOf(down) < d.properties().multiprocessors {
-		down /= 2
+	for warps > 2 && promptBlocks(a, list, warps) < p.multiprocessors {
+		warps /= 2
 	}
+	return warps
+}
+
+const (
+	promptColumns = 16 * actRows
+	promptShared  = 80 << 10
+)
+
+// promptBlocks is the number of blocks of so many warps.
+func promptBlocks(a acts, list []product, warps int) (n int) {
+	for _, p := range list {
+		n += ceil(tiles(p.w.rows), warps) * ceil(a.rows, promptColumns)
+	}
+	return n
+}
+
+// manyProducts multiplies by more than fewRows rows.
+func manyProducts(d device, a acts, add bool, list []product, warps int) error {
 	args := productsArgs{acts: a.args(), add: flag(add)}
-	total := fill(&args.list, &args.count, list, func(rows int) int { return ceil(tiles(rows), down) })
+	fill(&args.list, &args.count, list, func(rows int) int { return ceil(tiles(rows), warps) })
 	kernel := "prompt32"
 	if a.form == quant.Form256 {
 		kernel = "prompt256"
 	}
-	return launch(d, kernel, [3]int{total * columns, 1, 1}, 32*across*down, shared, &args)
+	if warps > 4 {
+		kernel += "x8"
+	} else {
+		kernel += "x4"
+	}
+	return launch(d, kernel, [3]int{promptBlocks(a, list, warps), 1, 1}, 32*warps, promptShared, &args)
 }

@@ -181,70 +181,56 @@ func BenchmarkProducts(b *testing.B) {
 	}
 }
 
-// BenchmarkPrompts prints microseconds and integer operations a second of products with many rows, and their share of what the
-// instruction reaches alone.
+// BenchmarkPrompts compares blocks of 4 and 8 warps for products with many rows: integer operations a second, and their share of what
+// the instruction reaches alone.
 func BenchmarkPrompts(b *testing.B) {
 	p := newProductBench(b)
 	peak := p.measurePeak()
 	fmt.Printf("mma.m16n8k32 alone: %.0f TOPS\n", peak/1e12)
-	for _, t := range []gguf.Type{gguf.Q4_K, gguf.Q8_0, gguf.Q6_K, gguf.Q5_K} {
+	for _, t := range []gguf.Type{gguf.Q4_K, gguf.Q8_0, gguf.Q6_K, gguf.Q5_K, gguf.Q4_0} {
 		for _, m := range multiplications {
 			line := ""
-			for _, n := range []int{128, 512, 2048, 4096} {
+			for _, n := range []int{128, 256, 1024} {
 				if m.rows[0] > 1<<16 {
 					continue // prompts need no logits
 				}
-				took, _ := p.time(m, t, n, func(in input, add bool, list []product) error { return products(p.d, in, add, list) })
-				rate := 2 * float64(n) * float64(m.weights()) / took
-				line += fmt.Sprintf("  n=%d %8.1f us %4.0f TOPS %2.0f%%", n, took*1e6, rate/1e12, 100*rate/peak)
+				for _, warps := range []int{4, 8} {
+					took, _ := p.time(m, t, n, func(in input, add bool, list []product) error {
+						return manyProducts(p.d, in.acts, add, list, warps)
+					})
+					rate := 2 * float64(n) * float64(m.weights()) / took
+					line += fmt.Sprintf("  n=%d by %d: %4.0f TOPS %2.0f%%", n, warps, rate/1e12, 100*rate/peak)
+				}
 			}
 			fmt.Printf("%-12s %-5v%s\n", m.name, t, line)
 		}
 	}
 }
 
-// variant is a way to divide a product of few rows.
-type variant struct {
-	warps, blocks int
-	dense         bool
-}
-
-func (v variant) String() string {
-	if v.dense {
-		return fmt.Sprintf("%d x %d d", v.blocks, v.warps)
-	}
-	return fmt.Sprintf("%d x %d", v.blocks, v.warps)
-}
-
 // BenchmarkShapes compares ways to divide products of few rows, by their share of a copy's bandwidth.
 func BenchmarkShapes(b *testing.B) {
 	p := newProductBench(b)
-	variants := []variant{{8, 2, false}, {8, 1, false}, {4, 4, false}, {16, 1, false}, {8, 3, true}, {6, 4, true}}
-	fmt.Printf("%-24s  blocks x warps on a multiprocessor, d: dense\n%24s", "", "")
-	for _, v := range variants {
-		fmt.Printf(" %8v", v)
+	ways := []fewShape{{warps: 8, blocks: 2}, {warps: 16, blocks: 1}, {warps: 4, blocks: 4}}
+	fmt.Printf("%-24s  blocks x warps on a multiprocessor\n%24s", "", "")
+	for _, s := range ways {
+		fmt.Printf(" %8s", fmt.Sprintf("%d x %d", s.blocks, s.warps))
 	}
 	fmt.Println()
 	for _, t := range []gguf.Type{gguf.Q4_K, gguf.Q8_0, gguf.Q6_K} {
 		for _, m := range multiplications {
-			for _, tiles := range []int{1, 2, 4} {
-				for _, n := range []int{1, 8, 16, 32, 64} {
-					least := fewShapeOf(p.d, acts{form: quant.FormOf(t), rows: n}, 1<<20).tiles
-					if tiles != least && !(tiles == 2 && least == 4) || tiles == 2 && n == 64 {
+			for _, n := range []int{1, 8, 16, 32, 64} {
+				fmt.Printf("%-12s %-5v %2d   ", m.name, t, n)
+				for _, s := range ways {
+					s.tiles = min(2, ceil(n, actRows))
+					s.passes = ceil(n, s.tiles*actRows)
+					if s.passes*s.warps > 16 {
+						fmt.Printf(" %8s", "-")
 						continue
 					}
-					fmt.Printf("%-12s %-5v %2d/%d ", m.name, t, n, tiles)
-					for _, v := range variants {
-						s := fewShape{tiles, ceil(n, 8*tiles), v.warps, v.blocks, v.dense}
-						if s.links()*v.warps > 16 || v.dense && (tiles > 1 || quant.FormOf(t) != quant.Form256) {
-							fmt.Printf(" %8s", "-")
-							continue
-						}
-						took, bytes := p.time(m, t, n, func(in input, add bool, list []product) error { return fewProducts(p.d, in.acts, add, list, s) })
-						fmt.Printf(" %7.0f%%", 100*float64(bytes)/took/p.copy)
-					}
-					fmt.Println()
+					took, bytes := p.time(m, t, n, func(in input, add bool, list []product) error { return fewProducts(p.d, in.acts, add, list, s) })
+					fmt.Printf(" %7.0f%%", 100*float64(bytes)/took/p.copy)
 				}
+				fmt.Println()
 			}
 		}
 	}

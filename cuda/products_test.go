@@ -157,14 +157,25 @@ func TestFewShapes(t *testing.T) {
 	for _, l := range lists[:2] {
 		for _, n := range []int{1, 13, 30} {
 			for _, warps := range []int{2, 3, 4, 8, 16} {
-				for _, tiles := range []int{1, 2, 4} {
-					s := fewShape{tiles, ceil(n, 8*tiles), warps, 2, warps == 4 && tiles == 1 && quant.FormOf(l.types[0]) == quant.Form256}
-					if tiles > 1 && n <= 4*tiles || tiles == 4 && l.types[0] == gguf.Q8_0 || s.links()*warps > 16 {
+				for _, tiles := range []int{1, 2} {
+					s := fewShape{tiles, ceil(n, 8*tiles), warps, 2, tiles == 1 && warps == 8 && quant.FormOf(l.types[0]) == quant.Form256}
+					if tiles > 1 && n <= 8 || s.passes*warps > 16 {
 						continue
 					}
 					l.check(t, fmt.Sprintf("%+v", s), n, func(d device, in input, list []product) error { return fewProducts(d, in.acts, false, list, s) })
 				}
 			}
+		}
+	}
+}
+
+// TestPromptWarps has products of many rows by blocks of all sizes.
+func TestPromptWarps(t *testing.T) {
+	for _, l := range lists[:2] {
+		for _, warps := range []int{2, 4, 8} {
+			l.check(t, fmt.Sprint(warps, " warps"), 150, func(d device, in input, list []product) error {
+				return manyProducts(d, in.acts, false, list, warps)
+			})
 		}
 	}
 }

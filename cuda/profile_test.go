@@ -82,10 +82,10 @@ func (p *profiler) close() error {
 }
 
 // shape8B gives random weights of the 8B shape.
-func shape8B(t *testing.T) *engine.Model {
+func shape8B(t *testing.T, recipe string) *engine.Model {
 	t.Helper()
 	const headDim, layers = 128, 36
-	types, err := convert.Plan("q4_k_m", "", layers, false)
+	types, err := convert.Plan(recipe, "", layers, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func TestProfile(t *testing.T) {
 	g := testDevice(t).(*gpu)
 	b := newBackend(g, "cuda:0")
 	t.Cleanup(func() { b.Close() }) // after its decoders
-	n, err := engine.Place(shape8B(t), b, nil)
+	n, err := engine.Place(shape8B(t, "q4_k_m"), b, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -187,10 +187,10 @@ __device__ inline void barrierArrive(int id, int threads) { asm volatile("bar.ar
 
 // copyAsync starts copying 16 bytes of global to shared memory. A thread's copies since its last commitCopies are one
 // group; waitCopies waits until no more than n of its groups are under way.
-__device__ inline void copyAsync(void *shared, const void *global) {
-	const uint32 at = static_cast<uint32>(__cvta_generic_to_shared(shared));
-	asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(at), "l"(global) : "memory");
+__device__ inline void copyAsync(uint32 shared, const void *global) {
+	asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared), "l"(global) : "memory");
 }
+__device__ inline void copyAsync(void *shared, const void *global) { copyAsync(sharedAddress(shared), global); }
 __device__ inline void commitCopies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 template <int n> __device__ inline void waitCopies() { asm volatile("cp.async.wait_group %0;" ::"n"(n) : "memory"); }
 
@@ -206,6 +206,13 @@ __device__ inline void awaitBefore() {
 #if __CUDA_ARCH__ >= 900
 	asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
+}
+
+// guess reads before awaitBefore what a kernel before may be about to change: it is to be compared after awaitBefore.
+__device__ inline int32 guess(const int32 *p) {
+	int32 v;
+	asm volatile("ld.volatile.global.s32 %0, [%1];" : "=r"(v) : "l"(p));
+	return v;
 }
 
 // prefetch brings the 32 bytes at p to the L2 cache.

@@ -25,16 +25,14 @@ template <class T> __device__ inline int64 floatRowBytes(int k) { return int64(c
 struct FloatArgs {
 	const float *src; // [rows][k]
 	int32 rows, k;
-	Product list[4]; // end counts groups of 4 rows
+	Product list[4]; // end counts groups of 4 rows, or floatTiles' blocks
 	int32 count, add;
 };
 
 constexpr int floatRows = 2; // of weights, that 16 lanes multiply; a warp 4
 
-// floatSums multiplies `columns` rows of activations from src on.
-template <class T, int columns>
-__device__ inline void floatSums(float (&sum)[floatRows][columns], const uint8 *const (&rows)[floatRows],
-                                 const float *const (&src)[columns], int k) {
+// floatSums multiplies a row of activations.
+template <class T> __device__ inline void floatSums(float (&sum)[floatRows], const uint8 *const (&rows)[floatRows], const float *src, int k) {
 	const int j = laneId() % 16, step = 16 * T::values, whole = k / step * step;
 	auto add = [&](int from, int count) {
 		Bytes16 w[floatRows];
@@ -42,21 +40,19 @@ __device__ inline void floatSums(float (&sum)[floatRows][columns], const uint8 *
 			w[r] = loadOnce(reinterpret_cast<const Bytes16 *>(rows[r] + int64(from / step) * floatChunk + 16 * j));
 #pragma unroll
 		for (int i = 0; i < T::values; i++)
-			if (16 * i + j < count)
-				for (int c = 0; c < columns; c++) {
-					const float x = src[c][from + 16 * i + j];
-					for (int r = 0; r < floatRows; r++) sum[r][c] = fmaf(T::value(w[r], i), x, sum[r][c]);
-				}
+			if (16 * i + j < count) {
+				const float x = src[from + 16 * i + j];
+				for (int r = 0; r < floatRows; r++) sum[r] = fmaf(T::value(w[r], i), x, sum[r]);
+			}
 	};
-#pragma unroll (columns == 1 ? 4 : 1)
+#pragma unroll 4
 	for (int from = 0; from < whole; from += step) add(from, step);
 	if (whole < k) add(whole, k - whole);
 	for (int r = 0; r < floatRows; r++)
-		for (int c = 0; c < columns; c++)
-			for (int with = 8; with > 0; with /= 2) sum[r][c] += shuffleXor(sum[r][c], with);
+		for (int with = 8; with > 0; with /= 2) sum[r] += shuffleXor(sum[r], with);
 }
 
-template <int columns> __device__ inline void floatProducts(const FloatArgs &a) {
+extern "C" __global__ void __launch_bounds__(256) floats(const __grid_constant__ FloatArgs a) {
 	releaseNext();
 	awaitBefore();
 	const int lastGroup = a.list[a.count - 1].end - 1, own = blockIdx.x * (blockDim.x / 32) + warpId();
@@ -64,26 +60,20 @@ template <int columns> __device__ inline void floatProducts(const FloatArgs &a) 
 	while (group >= a.list[product].end) product++;
 	const Product &p = a.list[product];
 	if (product > 0) group -= a.list[product - 1].end;
-	const int first = (2 * group + laneId() / 16) * floatRows, column = blockIdx.y * columns;
+	const int first = (2 * group + laneId() / 16) * floatRows;
 
 	const uint8 *rows[floatRows];
-	const float *src[columns];
-	float sum[floatRows][columns] = {};
-	for (int c = 0; c < columns; c++) src[c] = a.src + int64(smaller(column + c, a.rows - 1)) * a.k;
+	float sum[floatRows] = {};
 	const int64 bytes = p.format == typeF32 ? floatRowBytes<FloatF32>(a.k) : floatRowBytes<FloatF16>(a.k);
 	for (int r = 0; r < floatRows; r++) rows[r] = p.weights + (first + r) * bytes;
-	if (p.format == typeF32) floatSums<FloatF32, columns>(sum, rows, src, a.k);
-	else if (p.format == typeF16) floatSums<FloatF16, columns>(sum, rows, src, a.k);
-	else floatSums<FloatBF16, columns>(sum, rows, src, a.k);
+	if (p.format == typeF32) floatSums<FloatF32>(sum, rows, a.src, a.k);
+	else if (p.format == typeF16) floatSums<FloatF16>(sum, rows, a.src, a.k);
+	else floatSums<FloatBF16>(sum, rows, a.src, a.k);
 
 	if (own > lastGroup || laneId() % 16 != 0) return;
-	for (int c = 0; c < columns; c++)
-		for (int r = 0; r < floatRows; r++)
-			if (first + r < p.rows && column + c < a.rows) {
-				float &to = p.dst[int64(column + c) * p.stride + first + r];
-				to = a.add ? to + sum[r][c] : sum[r][c];
-			}
+	for (int r = 0; r < floatRows; r++)
+		if (first + r < p.rows) {
+			float &to = p.dst[first + r];
+			to = a.add ? to + sum[r] : sum[r];
+		}
 }
-
-extern "C" __global__ void __launch_bounds__(256) floats1(const __grid_constant__ FloatArgs a) { floatProducts<1>(a); }
-extern "C" __global__ void __launch_bounds__(256) floats8(const __grid_constant__ FloatArgs a) { floatProducts<8>(a); }

@@ -9,6 +9,7 @@
 #include "matmul.cuh"
 #include "prompt.cuh"
 #include "float.cuh"
+#include "floattile.cuh"
 #include "embed.cuh"
 #include "accept.cuh"
 #include "choose.cuh"

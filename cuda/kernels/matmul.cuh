@@ -137,21 +137,22 @@ struct Step32 {
 	template <int tiles>
 	__device__ void multiply(Terms<tiles> &terms, int format, const Columns<tiles> &columns, int lane, int at) const {
 		const int part = at % perUnit;
+		Bytes16 act[tiles][2]; // A of columns 2t, 2t+1, under way before the others
+		for (int n = 0; n < tiles; n++)
+			for (int i = 0; i < 2; i++)
+				act[n][i] = *reinterpret_cast<const Bytes16 *>(columns.record(n) + actScales32 + 16 * (actRows * part + 2 * (laneId() % 4) + i));
 		if (format == typeQ8_0) multiplyAs<Q8_0>(terms, columns, lane, part);
 		else multiplyAs<Q4_0>(terms, columns, lane, part);
 		float weight[2][4]; // D of rows g, g+8
 		for (int i = 0; i < 2; i++)
 			for (int b = 0; b < 4; b++) weight[i][b] = floatOfHalf(half(head.row[i].w[b / 2] >> 16 * (b % 2)));
 		for (int n = 0; n < tiles; n++)
-			for (int i = 0; i < 2; i++) {
-				const uint8 *scales = columns.record(n) + actScales32 + 16 * (actRows * part + 2 * (laneId() % 4) + i);
-				const Bytes16 act = *reinterpret_cast<const Bytes16 *>(scales); // A of column 2t+i
+			for (int i = 0; i < 2; i++)
 				for (int b = 0; b < 4; b++)
 					for (int j = 0; j < 2; j++) {
-						terms.factor[b][n][2 * j + i] = weight[j][b] * floatOf(act.w[b]);
+						terms.factor[b][n][2 * j + i] = weight[j][b] * floatOf(act[n][i].w[b]);
 						hold(terms.factor[b][n][2 * j + i]);
 					}
-			}
 	}
 };
 
@@ -174,11 +175,10 @@ struct Step256 {
 	}
 
 	template <int tiles> struct Terms {
-		float dots[tiles][4];   // sum(scale*S)
-		uint32 mins[4];         // as matrix a; in q6_k they and Dmin are 0, which adds nothing
-		uint32 sums[tiles][2];  // B of 16 values, as matrix b
-		float d[2], dmin[2];    // D, Dmin of rows g, g+8
-		float act[tiles][2];    // A of columns 2t, 2t+1
+		float dots[tiles][4]; // sum(scale*S)
+		float mins[tiles][4]; // sum(min*B); 0 in q6_k, as Dmin is: that adds nothing
+		float d[2], dmin[2];  // D, Dmin of rows g, g+8
+		float act[tiles][2];  // A of columns 2t, 2t+1
 
 		struct Link {
 			float scale[4], dots[4], min[4], mins[4];
@@ -188,11 +188,10 @@ struct Step256 {
 			}
 		};
 		__device__ Link link(int n) const {
-			Link l = {};
-			mmaF16(l.mins, mins, sums[n][0], sums[n][1]); // integers below 2^24: exact
+			Link l;
 			for (int i = 0; i < 4; i++) {
 				l.scale[i] = d[i / 2] * act[n][i % 2], l.dots[i] = dots[n][i];
-				l.min[i] = -(dmin[i / 2] * act[n][i % 2]);
+				l.min[i] = -(dmin[i / 2] * act[n][i % 2]), l.mins[i] = mins[n][i];
 				hold(l.scale[i]), hold(l.dots[i]), hold(l.min[i]), hold(l.mins[i]);
 			}
 			return l;
@@ -243,15 +242,16 @@ struct Step256 {
 	template <int tiles>
 	__device__ void multiply(Terms<tiles> &terms, int format, const Columns<tiles> &columns, int lane, int) const {
 		int32 dots[tiles][4] = {};
+		uint32 mins[4] = {};   // as matrix a
+		uint32 sums[tiles][2]; // B of 16 values, as matrix b
 		for (int n = 0; n < tiles; n++) {
 			const Bytes16 v = columns.chunk(n, 4, lane);
-			for (int i = 0; i < 2; i++) terms.sums[n][i] = v.w[i], terms.act[n][i] = floatOf(v.w[2 + i]);
+			for (int i = 0; i < 2; i++) sums[n][i] = v.w[i], terms.act[n][i] = floatOf(v.w[2 + i]);
 		}
 		if (format == typeQ6_K) {
 			dotsQ6_K(dots, columns, lane);
 			unshift<Q6_K::lowShift, Q6_K::highShift>(terms.dots, dots);
 			for (int i = 0; i < 2; i++) terms.d[i] = floatOfHalf(half(head.d >> 16 * i)), terms.dmin[i] = 0;
-			for (int i = 0; i < 4; i++) terms.mins[i] = 0;
 		} else {
 			if (format == typeQ4_K) {
 				dotsAs<Q4_K>(dots, columns, lane);
@@ -264,7 +264,13 @@ struct Step256 {
 				terms.d[i] = floatOfHalf(half(head.row[i].w[0]));
 				terms.dmin[i] = floatOfHalf(half(head.row[i].w[0] >> 16));
 			}
-			minFragment(terms.mins, head.row);
+			minFragment(mins, head.row);
+		}
+		// Here and not where the chain goes on: a warp counts its loads under way by six counters, and what waited there for the sums
+		// and scales of activations waited for the next step's weights too, a third of the time.
+		for (int n = 0; n < tiles; n++) {
+			for (int i = 0; i < 4; i++) terms.mins[n][i] = 0;
+			mmaF16(terms.mins[n], mins, sums[n][0], sums[n][1]); // integers below 2^24: exact
 		}
 	}
 };
@@ -293,14 +299,12 @@ struct Output {
 	}
 };
 
-// fewRows multiplies in passes over 8 * tiles columns. The chains of two tiles go from warp to warp together: links are their
-// number in all passes, and links * warps is at most 16, the number of barriers. Blocks take tiles in turn, so any grid does.
+// fewRows multiplies in passes over 8 * tiles columns. The chains of a pass go from warp to warp together: passes * warps is at
+// most 16, the number of barriers. Blocks take tiles in turn, so any grid does.
 template <class Step, int tiles> __device__ inline void fewRows(const ProductsArgs &a) {
-	constexpr int together = tiles < 2 ? 1 : 2;
 	const int warps = blockDim.x / 32, warp = shuffle(warpId(), 0), follower = warp + 1 < warps ? warp + 1 : 0;
 	const int steps = ceilDiv(a.acts.k, Step::values), span = a.acts.groups * Step::perUnit, total = a.list[a.count - 1].end;
-	const int chains = a.passes * (tiles / together);
-	// The chains lie in shared memory as [tile of all passes][lane], and who has a link's turn may touch its chains. Only what
+	// The chains lie in shared memory as [tile of all passes][lane], and who has a pass's turn may touch its chains. Only what
 	// comes to be the same by a shuffle is not computed again and again between two barriers, where every cycle counts.
 	constexpr int tileBytes = 32 * sizeof(Bytes16);
 	const uint32 chain = shuffle(sharedAddress(sharedMemory()), 0) + 16 * laneId();
@@ -316,7 +320,7 @@ template <class Step, int tiles> __device__ inline void fewRows(const ProductsAr
 	if (next.tile < total) step.load(a.list[next.product], next.at);
 	// The first step awaits nobody: as if the last warp had been there before.
 #pragma unroll 1
-	for (int link = 0; warp == warps - 1 && link < chains; link++) barrierArrive(link * warps + follower, 64);
+	for (int pass = 0; warp == warps - 1 && pass < a.passes; pass++) barrierArrive(pass * warps + follower, 64);
 	awaitBefore();
 	while (next.tile < total) {
 		const Cursor item = next;
@@ -330,46 +334,41 @@ template <class Step, int tiles> __device__ inline void fewRows(const ProductsAr
 			step.multiply(terms, p.format, columns, lane, item.at);
 			if (pass == a.passes - 1 && next.tile < total) step.load(a.list[next.product], next.at);
 
-#pragma unroll
-			for (int n = 0; n < tiles; n += together) {
-				const int link = (pass * tiles + n) / together;
-				typename Step::template Terms<tiles>::Link links[together];
-				for (int m = 0; m < together; m++) links[m] = terms.link(n + m);
-				Bytes16 v[together] = {}; // tiles begin with zeros
-				float acc[together][4];
-				uint32 at = chain + (pass * tiles + n) * tileBytes, here = link * warps + warp, there = link * warps + follower;
-				hold(at), hold(there);
-				auto output = [&](int m) { return Output(a, p, (item.at - item.step) / span, (pass * tiles + n + m) * actRows); };
-				float before[together][4] = {};
-				if (ends && a.add)
-					for (int m = 0; m < together; m++) output(m).load(before[m]);
+			typename Step::template Terms<tiles>::Link links[tiles];
+			for (int n = 0; n < tiles; n++) links[n] = terms.link(n);
+			Bytes16 v[tiles] = {}; // tiles begin with zeros
+			float acc[tiles][4];
+			uint32 at = chain + pass * tiles * tileBytes, here = pass * warps + warp, there = pass * warps + follower;
+			hold(at), hold(there);
+			auto output = [&](int n) { return Output(a, p, (item.at - item.step) / span, (pass * tiles + n) * actRows); };
+			float before[tiles][4] = {};
+			if (ends && a.add)
+				for (int n = 0; n < tiles; n++) output(n).load(before[n]);
 
-				barrierWait(here, 64);
-				for (int m = 0; m < together; m++) loadShared(v[m], at + m * tileBytes, item.step > 0);
-				for (int m = 0; m < together; m++) {
-					for (int i = 0; i < 4; i++) acc[m][i] = floatOf(v[m].w[i]);
-					links[m].add(acc[m]);
-					for (int i = 0; i < 4; i++) v[m].w[i] = bitsOf(acc[m][i]);
-					storeShared(at + m * tileBytes, v[m]);
-				}
-				if (!last) barrierArrive(there, 64);
-				if (ends)
-					for (int m = 0; m < together; m++) {
-						for (int i = 0; i < 4 && a.add; i++) acc[m][i] = before[m][i] + acc[m][i];
-						output(m).store(acc[m]);
-					}
+			barrierWait(here, 64);
+			for (int n = 0; n < tiles; n++) loadShared(v[n], at + n * tileBytes, item.step > 0);
+			for (int n = 0; n < tiles; n++) {
+				for (int i = 0; i < 4; i++) acc[n][i] = floatOf(v[n].w[i]);
+				links[n].add(acc[n]);
+				for (int i = 0; i < 4; i++) v[n].w[i] = bitsOf(acc[n][i]);
+				storeShared(at + n * tileBytes, v[n]);
 			}
+			if (!last) barrierArrive(there, 64);
+			if (ends)
+				for (int n = 0; n < tiles; n++) {
+					for (int i = 0; i < 4 && a.add; i++) acc[n][i] = before[n][i] + acc[n][i];
+					output(n).store(acc[n]);
+				}
 		}
 	}
 }
 
-// Blocks may have 16 warps, of 128 registers a thread. dense256x8 makes do with fewer registers, so that a multiprocessor has
-// room for 24 warps, which is faster where there are many tiles (BenchmarkShapes).
+// Blocks may have 16 warps, of 128 registers a thread. dense256x8 makes do with fewer, so that a multiprocessor has room for 24 warps
+// in three blocks: of many tiles that is a little faster in a pass, where the next kernel begins as blocks end.
 #define PRODUCTS(name, Step, tiles, ...) \
 	extern "C" __global__ void __launch_bounds__(__VA_ARGS__) name(const __grid_constant__ ProductsArgs a) { fewRows<Step, tiles>(a); }
 PRODUCTS(products32x8, Step32, 1, 512)
 PRODUCTS(products32x16, Step32, 2, 512)
 PRODUCTS(products256x8, Step256, 1, 512)
 PRODUCTS(products256x16, Step256, 2, 512)
-PRODUCTS(products256x32, Step256, 4, 512)
 PRODUCTS(dense256x8, Step256, 1, 256, 3)

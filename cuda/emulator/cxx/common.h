@@ -50,8 +50,11 @@ inline void hold(uint32 &) {}
 inline void barrierWait(int id, int threads) { emulator::barrier(id, threads, true); }
 inline void barrierArrive(int id, int threads) { emulator::barrier(id, threads, false); }
 
+inline int32 guess(const int32 *) { return 0; } // mostly wrong
+
 // In warp.cc. Copies are made as late as may be: when their thread waits for them.
 void copyAsync(void *shared, const void *global);
+inline void copyAsync(uint32 shared, const void *global) { copyAsync(sharedMemory() + shared, global); }
 void commitCopies();
 void waitCopies(int groups);
 template <int n> inline void waitCopies() { waitCopies(n); }
