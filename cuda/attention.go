@@ -121,7 +121,7 @@ var partsBytes = 72 << 20
 func (s *state) takeParts() (bytes int64) {
 	row := s.splits.count(s.Context, s.Rows) * s.Heads * (s.HeadDim*int(s.partElem()) + 8)
 	s.rowsAtOnce = min(s.Rows, max(16, partsBytes/row/16*16))
-	return int64(s.rowsAtOnce) * int64(row)
+	return max(int64(s.rowsAtOnce)*int64(row), 4*int64(s.Rows*s.Heads*s.HeadDim)) // or the rows themselves, for attendWhole
 }
 
 type attendArgs struct {
@@ -155,7 +155,42 @@ type mergeArgs struct {
 // attend computes grouped-query attention for what heads has prepared of the rows of a pass: causally, or with block
 // every row attends to the cache before the first row's position and to all rows. A dst or q at 0 is left out.
 func attend(d device, s *state, layer int, dst matrix, q acts, block bool, ahead span) error {
+	if rows := max(dst.rows, q.rows); !block && s.whole(d.properties(), rows) {
+		return attendWhole(d, s, layer, dst, q)
+	}
 	return attendBy(s.attendForm, d, s, layer, dst, q, block, ahead)
+}
+
+// wholeForm is that of attendWhole.
+func (s *state) wholeForm() attendForm {
+	name := map[cacheType]string{cacheF16: "whole_f16_%d", cacheQ8: "whole_q8_%d"}[s.cache.t]
+	return attendForm{fmt.Sprintf(name, s.HeadDim), 16 * attendWarps}
+}
+
+// whole tells whether the rows of a prompt are so many that attendWhole keeps the GPU busy: it has no splits to share out, so that
+// fewer blocks than find room leave multiprocessors half empty for as long as the longest takes.
+func (s *state) whole(p properties, rows int) bool {
+	return s.cache.t != cacheF32 && s.KVHeads*ceil(rows*s.group(), s.wholeForm().queries) >= p.multiprocessors*3/2
+}
+
+// attendWhole is attend in prompts, with the same bits: a block goes over all that its queries see (kernels/attendwhole.cuh).
+func attendWhole(d device, s *state, layer int, dst matrix, q acts) error {
+	rows := max(dst.rows, q.rows)
+	if dst.at == 0 {
+		dst = matrix{s.scratch.at, rows, s.Heads * s.HeadDim}
+	}
+	a := attendArgs{
+		control: s.control.at, queries: s.queries, keys: s.cache.keys(layer), values: s.cache.values(layer), out: dst.at,
+		queryBytes: s.queryBytes(rows), headBytes: s.cache.headBytes(), rows: int32(rows), passRows: int32(rows),
+		heads: int32(s.Heads), kvHeads: int32(s.KVHeads), group: int32(s.group()), dim: int32(s.HeadDim), splits: s.splits,
+	}
+	// Where the size of splits changes, a group of queries comes twice; blocks beyond the first find it.
+	f := s.wholeForm()
+	blocks := s.KVHeads * ceil(rows*s.group(), f.queries)
+	if err := launch(d, f.kernel, [3]int{blocks, 1, 1}, 32*attendWarps, f.shared(s), &a); err != nil || q.at == 0 {
+		return err
+	}
+	return quantize(d, q, dst)
 }
 
 // attendBy is attend with blocks of the form that is chosen for a number of queries a kv head.
@@ -186,14 +221,15 @@ func attendBy(form func(queries int) attendForm, d device, s *state, layer int, 
 			m.block = 1
 		}
 		f := form(n * s.group())
-		if err := launch(d, f.kernel, [3]int{f.blocks(d.properties(), s, n), 1, 1}, 32*f.warps, f.shared(s), &a); err != nil {
+		if err := launch(d, f.kernel, [3]int{f.blocks(d.properties(), s, n), 1, 1}, 32*attendWarps, f.shared(s), &a); err != nil {
 			return err
 		}
 		merge := "merge"
 		if s.cache.t == cacheF32 {
 			merge = "merge_f32"
 		}
-		if err := launch(d, merge, [3]int{n*ceil(width, actGroup) + spare(ahead), 1, 1}, 32*mergeChains, 0, &m); err != nil {
+		shares := 8 * int(m.room) * (actGroup/s.HeadDim + 2)
+		if err := launch(d, merge, [3]int{n*ceil(width, actGroup) + spare(ahead), 1, 1}, mergeThreads, shares, &m); err != nil {
 			return err
 		}
 		ahead = span{}
@@ -201,30 +237,31 @@ func attendBy(form func(queries int) attendForm, d device, s *state, layer int, 
 	return nil
 }
 
-const mergeChains = 8
+const mergeThreads = actGroup / 4
 
 // attendForm is the form of a block of attention. It changes no bit of the results.
 type attendForm struct {
 	kernel  string
 	queries int // of a block
-	warps   int
 }
+
+// attendWarps is how many a block of attention has, in any form.
+const attendWarps = 4
 
 // attendForm chooses one for a number of queries a kv head, as BenchmarkAttentionForms found on an H100. With few queries most
 // warps only fetch.
 func (s *state) attendForm(queries int) attendForm {
-	few := queries <= 64
-	switch {
-	case s.cache.t == cacheF32:
-		return attendForm{"attend_f32", 16, 4}
-	case s.cache.t == cacheF16 && few:
-		return attendForm{fmt.Sprintf("attend_f16_%d_1", s.HeadDim), 64, 4}
-	case s.cache.t == cacheF16:
-		return attendForm{fmt.Sprintf("attend_f16_%d_1", s.HeadDim), 128, 8}
-	case few:
-		return attendForm{fmt.Sprintf("attend_q8_%d_1", s.HeadDim), 128, 8}
+	if s.cache.t == cacheF32 {
+		return attendForm{"attend_f32", 16}
 	}
-	return attendForm{fmt.Sprintf("attend_q8_%d_2", s.HeadDim), 128, 4}
+	name, tiles := "attend_f16_%d_%d", 1
+	if s.cache.t == cacheQ8 {
+		name = "attend_q8_%d_%d"
+		if queries > 64 {
+			tiles = 2
+		}
+	}
+	return attendForm{fmt.Sprintf(name, s.HeadDim, tiles), 16 * tiles * attendWarps}
 }
 
 // shared is the shared memory of a block: its queries and tiles of keys and values, two of each on tensor cores.
@@ -237,14 +274,16 @@ func (f attendForm) shared(s *state) int {
 
 // blocks fills the GPU, and no more: a block goes from work to work. If it can, it stays with the same queries.
 func (f attendForm) blocks(p properties, s *state, rows int) int {
-	const (
-		reserved = 1 << 10 // of shared memory, by every block
-		most     = 256     // queries that there are registers for
-	)
-	each := min((p.shared+reserved)/(f.shared(s)+reserved), most/f.queries)
-	blocks, queries := p.multiprocessors*max(1, each), s.KVHeads*ceil(rows*s.group(), f.queries)
-	if blocks > queries {
-		blocks = blocks / queries * queries
+	const reserved = 1 << 10 // of shared memory, by every block
+	most := 2                // that there are registers for
+	if s.cache.t == cacheF32 {
+		most = 6
 	}
-	return min(blocks, s.splits.count(s.Context, s.Rows)*queries)
+	groups := func(queries int) int { return s.KVHeads * ceil(rows*s.group(), queries) }
+	blocks := p.multiprocessors * max(1, min((p.shared+reserved)/(f.shared(s)+reserved), most))
+	if n := groups(f.queries); blocks > n {
+		blocks = blocks / n * n
+	}
+	// Where keys are few, a block of two tiles of queries a warp takes one.
+	return min(blocks, s.splits.count(s.Context, s.Rows)*groups(min(f.queries, 16*attendWarps)))
 }

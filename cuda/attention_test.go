@@ -280,6 +280,48 @@ func TestAttentionPieces(t *testing.T) {
 	}
 }
 
+// TestAttentionForms: all forms of blocks, and prompts' attention as a whole, give the same bits, also where the size of splits
+// changes, as float32 and as int8.
+func TestAttentionForms(t *testing.T) {
+	for _, g := range []engine.Geometry{
+		{Heads: 4, KVHeads: 2, HeadDim: 128, Cache: gguf.F16},
+		{Heads: 4, KVHeads: 1, HeadDim: 128, Cache: gguf.Q8_0},
+		{Heads: 5, KVHeads: 1, HeadDim: 64, Cache: gguf.Q8_0},
+		{Heads: 8, KVHeads: 1, HeadDim: 32, Cache: gguf.F16},
+	} {
+		g.Rows, g.Context = 128, 2100
+		d := testDevice(t)
+		a := newAttention(t, d, g, rand.New(rand.NewPCG(7, 8)))
+		a.fill(0, g.Context)
+		width := g.Heads * g.HeadDim
+		for _, at := range []struct{ position, rows int }{{0, 100}, {3, 10}, {1000, 50}, {2030, 41}} {
+			a.store(0, at.position, at.rows, false)
+			byForm := func(queries int) func(matrix, acts) error {
+				return func(dst matrix, q acts) error {
+					return attendBy(func(int) attendForm { return a.attendForm(queries) }, d, a.state, 0, dst, q, false, span{})
+				}
+			}
+			ways := []func(matrix, acts) error{byForm(64), byForm(128), func(dst matrix, q acts) error { return attendWhole(d, a.state, 0, dst, q) }}
+			var floats []float32
+			var rounded []byte
+			for i, do := range ways {
+				dst := matrix{room[float32](t, d, at.rows*width), at.rows, width}
+				a.check(do(dst, acts{}))
+				x := get[float32](t, d, dst.at, at.rows*width)
+				size := int(actBytes(quant.Form256, at.rows, width))
+				q := acts{quant.Form256, room[byte](t, d, size), at.rows, width}
+				a.check(do(matrix{}, q))
+				y := get[byte](t, d, q.at, size)
+				if i == 0 {
+					floats, rounded = x, y
+				} else if !slices.Equal(x, floats) || !slices.Equal(y, rounded) {
+					t.Errorf("%+v, %+v, way %d: other bits than the first", g, at, i)
+				}
+			}
+		}
+	}
+}
+
 // keys is the size of the splits of a row that sees so many positions.
 func (s splits) keys(seen int) int {
 	keys := tileKeys

@@ -133,20 +133,15 @@ func BenchmarkAttention(b *testing.B) {
 // BenchmarkAttentionForms compares the forms of a block.
 func BenchmarkAttentionForms(b *testing.B) {
 	d := testDevice(b)
-	type form struct{ tiles, warps int }
 	for _, t := range []gguf.Type{gguf.F16, gguf.Q8_0} {
-		forms := []form{{1, 1}, {1, 2}, {1, 4}, {1, 8}}
-		if t == gguf.Q8_0 {
-			forms = append(forms, form{2, 1}, form{2, 2}, form{2, 4})
-		}
 		for _, context := range []int{512, 4096, 16384} {
 			s, release := attentionBench(b, d, engine.Geometry{Heads: 32, KVHeads: 8, Cache: t, Rows: 256, Context: context + 256}, context)
 			for _, n := range []int{1, 4, 8, 16, 32, 64, 256} {
 				dst := s.prepare(b, d, context, n, false)
 				fmt.Printf("%-5v %6d n=%-3d", t, context, n)
-				for _, f := range forms {
+				for tiles := 1; tiles == 1 || tiles == 2 && t == gguf.Q8_0; tiles++ {
 					name := map[gguf.Type]string{gguf.F16: "attend_f16_128_", gguf.Q8_0: "attend_q8_128_"}[t]
-					chosen := attendForm{fmt.Sprint(name, f.tiles), 16 * f.tiles * f.warps, f.warps}
+					chosen := attendForm{fmt.Sprint(name, tiles), 16 * tiles * attendWarps}
 					took := perLaunch(b, d, func(i int) error {
 						return attendBy(func(int) attendForm { return chosen }, d, s, i%s.Layers, dst, acts{}, false, span{})
 					})
@@ -154,7 +149,7 @@ func BenchmarkAttentionForms(b *testing.B) {
 					if chosen == s.attendForm(min(n, s.rowsAtOnce)*s.group()) {
 						mark = '*'
 					}
-					fmt.Printf("  %dx%d %7.1f%c", f.tiles, f.warps, took, mark)
+					fmt.Printf("  %d tiles %7.1f%c", tiles, took, mark)
 				}
 				fmt.Println(" us")
 			}

@@ -62,20 +62,37 @@ template <int chunks, bool q8> struct Group {
 // every tile.
 template <int chunks, bool q8, int m> struct Rows {
 	static constexpr int dim = 32 * chunks;
-	int seen[m][2]; // keys of the split, 0 for a query that is not there
-	float peak[m][2], sum[m][2];
+	int seen[m][2];   // keys of the split; none or fewer: the query has no part in it
+	int most, least;  // of seen in the warp, least among those that see any
+	float peak[m][2]; // what scores are taken relative to: the largest so far, less slack at most
+	float sum[m][4];  // of weights, twice
 	float out[m][4 * chunks][4];
 
 	__device__ void start(const AttendArgs &a, const Work &w, int position) {
-		int group = a.heads / a.kvHeads;
+		const uint32 group = a.group;
+		most = 0, least = 0x7fffffff;
+#pragma unroll
+		for (int i = 0; i < m; i++)
+			for (int h = 0; h < 2; h++) {
+				const int row = uint32(query(w, i, h)) / group;
+				const int n = row < w.fromRow || row >= w.toRow ? 0 : ::seen(a, w, position, row) - w.from;
+				seen[i][h] = n;
+				most = larger(most, n);
+				if (n > 0) least = smaller(least, n);
+			}
+		for (int mask = 4; mask < 32; mask *= 2) {
+			most = larger(most, shuffleXor(most, mask));
+			least = smaller(least, shuffleXor(least, mask));
+		}
+		clear();
+	}
+
+	// clear forgets the keys so far.
+	__device__ void clear() {
 #pragma unroll
 		for (int i = 0; i < m; i++) {
-			for (int h = 0; h < 2; h++) {
-				int row = query(w, i, h) / group;
-				seen[i][h] = row < w.fromRow || row >= w.toRow ? 0 : ::seen(a, w, position, row) - w.from;
-				peak[i][h] = -infinity();
-				sum[i][h] = 0;
-			}
+			for (int h = 0; h < 2; h++) peak[i][h] = -infinity();
+			for (int e = 0; e < 4; e++) sum[i][e] = 0;
 			for (int d = 0; d < 4 * chunks; d++)
 				for (int e = 0; e < 4; e++) out[i][d][e] = 0;
 		}
@@ -86,16 +103,12 @@ template <int chunks, bool q8, int m> struct Rows {
 		return w.firstQuery + (warpId() * m + i) * 16 + 8 * h + laneId() / 4;
 	}
 
-	// attend adds a tile. queries are the warp's own, in shared memory.
+	// attend adds a tile. queries are the warp's own, in shared memory. Products that add to the same sums stand 8 apart, as one
+	// waits for the one before.
 	__device__ void attend(const Bytes16 *queries, const uint8 *keys, const uint8 *values, int tile) {
-		int most = 0, least = tileKeys; // of the tile's keys, that some and that all queries see
-#pragma unroll
-		for (int i = 0; i < m; i++)
-			for (int h = 0; h < 2; h++) {
-				most = larger(most, seen[i][h] - tile * tileKeys);
-				least = smaller(least, seen[i][h] - tile * tileKeys);
-			}
-		if (!anyLane(most > 0)) return;
+		if (tile * tileKeys >= most) return;
+		using Keys = Group<chunks, q8>;
+		constexpr int groups = tileKeys / groupKeys, apart = 2 / m, wide = chunks > 1 ? 2 / m : 1;
 
 		float s[m][8][4] = {};
 #pragma unroll
@@ -103,29 +116,37 @@ template <int chunks, bool q8, int m> struct Rows {
 			Bytes16 q[m][2];
 			for (int i = 0; i < m; i++)
 				for (int half = 0; half < 2; half++) q[i][half] = queries[((i * chunks + c) * 2 + half) * 32 + laneId()];
-			for (int g = 0; g < 2; g++) {
-				Operands k[4];
-				Group<chunks, q8>{keys + g * Group<chunks, q8>::bytes}.operands(c, true, k);
-				for (int half = 0; half < 2; half++) // a product waits for the one before it with the same sums
-					for (int j = 0; j < 4; j++)
-						for (int i = 0; i < m; i++) mmaF16(s[i][4 * g + j], q[i][half].w, k[j].b[2 * half], k[j].b[2 * half + 1]);
+			for (int g = 0; g < groups; g += apart) {
+				Operands k[apart][4];
+				for (int n = 0; n < apart; n++) Keys{keys + (g + n) * Keys::bytes}.operands(c, true, k[n]);
+				for (int half = 0; half < 2; half++)
+					for (int n = 0; n < apart; n++)
+						for (int j = 0; j < 4; j++)
+							for (int i = 0; i < m; i++)
+								mmaF16(s[i][4 * (g + n) + j], q[i][half].w, k[n][j].b[2 * half], k[n][j].b[2 * half + 1]);
 			}
 		}
-		if (anyLane(least < tileKeys)) hide(s, tile);
+		if (least < (tile + 1) * tileKeys) hide(s, tile);
 		weigh(s);
 		half2 p[m][4][4]; // the first operand, 16 keys at a time
 #pragma unroll
 		for (int i = 0; i < m; i++)
 			for (int n = 0; n < 8; n++)
 				for (int h = 0; h < 2; h++) p[i][n / 2][n % 2 * 2 + h] = halvesOf(s[i][n][2 * h], s[i][n][2 * h + 1]);
+		constexpr half2 ones = 0x3c003c00;
 #pragma unroll
-		for (int c = 0; c < chunks; c++)
-			for (int g = 0; g < 2; g++) {
-				Operands v[4];
-				Group<chunks, q8>{values + g * Group<chunks, q8>::bytes}.operands(c, false, v);
-				for (int half = 0; half < 2; half++)
-					for (int j = 0; j < 4; j++)
-						for (int i = 0; i < m; i++) mmaF16(out[i][4 * c + j], p[i][2 * g + half], v[j].b[2 * half], v[j].b[2 * half + 1]);
+		for (int c = 0; c < chunks; c += wide)
+			for (int g = 0; g < groups; g++) {
+				Operands v[wide][4];
+				for (int n = 0; n < wide; n++) Keys{values + g * Keys::bytes}.operands(c + n, false, v[n]);
+				for (int half = 0; half < 2; half++) {
+					for (int n = 0; n < wide; n++)
+						for (int j = 0; j < 4; j++)
+							for (int i = 0; i < m; i++)
+								mmaF16(out[i][4 * (c + n) + j], p[i][2 * g + half], v[n][j].b[2 * half], v[n][j].b[2 * half + 1]);
+					if (c == 0)
+						for (int i = 0; i < m; i++) mmaF16(sum[i], p[i][2 * g + half], ones, ones);
+				}
 			}
 	}
 
@@ -140,34 +161,33 @@ template <int chunks, bool q8, int m> struct Rows {
 				}
 	}
 
-	// weigh replaces scores by exp2(score - peak), after the peaks have risen to those of the tile.
+	// weigh replaces scores by exp2(score - peak). A peak rises only where a score is above it by more than slack: weights are then
+	// at most 2^slack, which half takes, and sums seldom have to be multiplied.
 	__device__ void weigh(float (&s)[m][8][4]) {
+		constexpr float slack = 8;
 #pragma unroll
 		for (int i = 0; i < m; i++) {
-			float top[2] = {peak[i][0], peak[i][1]};
+			float top[2] = {s[i][0][0], s[i][0][2]};
 			for (int n = 0; n < 8; n++)
-				for (int e = 0; e < 4; e++) top[e / 2] = fmaxf(top[e / 2], s[i][n][e]);
+				for (int e = n == 0; e < 4; e++) top[e / 2] = fmaxf(top[e / 2], s[i][n][e]);
 			for (int h = 0; h < 2; h++) {
 				top[h] = fmaxf(top[h], shuffleXor(top[h], 1));
 				top[h] = fmaxf(top[h], shuffleXor(top[h], 2));
 			}
-			// Mostly no peak rises; by 1 nothing has to be multiplied.
-			if (anyLane(top[0] > peak[i][0] || top[1] > peak[i][1])) {
+			if (anyLane(top[0] > peak[i][0] + slack || top[1] > peak[i][1] + slack)) {
 				for (int h = 0; h < 2; h++) {
-					float shrink = top[h] > peak[i][h] ? exp2Fast(peak[i][h] - top[h]) : 1;
-					sum[i][h] *= shrink;
+					const bool rises = top[h] > peak[i][h] + slack;
+					const float shrink = rises ? exp2Fast(peak[i][h] - top[h]) : 1;
+					if (rises) peak[i][h] = top[h];
+					for (int e = 0; e < 2; e++) sum[i][2 * h + e] *= shrink;
 					for (int d = 0; d < 4 * chunks; d++)
 						for (int e = 0; e < 2; e++) out[i][d][2 * h + e] *= shrink;
-					peak[i][h] = top[h];
 				}
 			}
-			for (int h = 0; h < 2; h++)
-				if (top[h] == -infinity()) top[h] = 0; // a query that sees no key yet
+			float zero[2];
+			for (int h = 0; h < 2; h++) zero[h] = peak[i][h] == -infinity() ? 0 : peak[i][h]; // a query that sees no key yet
 			for (int n = 0; n < 8; n++)
-				for (int e = 0; e < 4; e++) {
-					s[i][n][e] = exp2Fast(s[i][n][e] - top[e / 2]);
-					sum[i][e / 2] += s[i][n][e];
-				}
+				for (int e = 0; e < 4; e++) s[i][n][e] = exp2Fast(s[i][n][e] - zero[e / 2]);
 		}
 	}
 
@@ -177,10 +197,8 @@ template <int chunks, bool q8, int m> struct Rows {
 #pragma unroll
 		for (int i = 0; i < m; i++)
 			for (int h = 0; h < 2; h++) {
-				float total = sum[i][h];
-				total += shuffleXor(total, 1);
-				total += shuffleXor(total, 2);
 				if (seen[i][h] <= 0) continue;
+				const float total = sum[i][2 * h];
 				uint32 q = query(w, i, h), row = q / uint32(a.group);
 				int64 at = (int64(w.split) * a.rows + row) * a.heads + w.kvHead * a.group + (q - row * a.group);
 				if (t == 0) a.parts[at] = {peak[i][h], total};
@@ -195,55 +213,49 @@ template <int chunks, bool q8, int m> struct Rows {
 	}
 };
 
+// A block has four warps, so that two blocks with a register file's full share of registers find room on a multiprocessor.
+constexpr int tileWarps = 4, tileThreads = 32 * tileWarps;
+
+// copyTile starts copying bytes of global to shared memory.
+template <int bytes> __device__ inline void copyTile(uint8 *to, const uint8 *from) {
+	constexpr int step = 16 * tileThreads;
+	to += 16 * threadIdx.x, from += 16 * threadIdx.x;
+#pragma unroll
+	for (int i = 0; i < bytes; i += step)
+		if (i + step <= bytes || i + 16 * int(threadIdx.x) < bytes) copyAsync(to + i, from + i);
+}
+
 // attendTiles: a block has some queries in shared memory, 16m for each warp, and tiles of keys and values pass through two
 // stages: one is computed with while the other is filled.
-template <int chunks, bool q8, int m> __device__ inline void attendTiles(const AttendArgs &a) {
-	releaseNext();
-	awaitBefore();
+template <int chunks, bool q8, int m> __device__ inline void attendTiles(const AttendArgs &a, int position, int item, Work w) {
 	constexpr CacheType type = q8 ? cacheQ8 : cacheF16;
 	constexpr int dim = 32 * chunks, tileBytes = tileKeys / groupKeys * Group<chunks, q8>::bytes;
-	const int warps = blockDim.x / 32, queryBits = __ffs(16 * m * warps) - 1, position = a.control->position;
-	const int queryBytes = 2 * dim << queryBits;
+	constexpr int queryBits = m == 1 ? 6 : 7, queryBytes = 2 * dim << queryBits;
+	static_assert(1 << queryBits == 16 * m * tileWarps);
 	uint8 *queries = sharedMemory(), *stages = queries + queryBytes;
 
-	Work w;
-	int item = find(a, type, queryBits, position, blockIdx.x, w);
-	if (item < 0) {
-		prefetchSpan(a.ahead, blockIdx.x, gridDim.x); // a share of it
-		return;
-	}
 	auto fetch = [&](const Work &w, int tile, int stage) {
-		const uint8 *keys = w.keys + int64(tile) * tileBytes, *values = w.values + int64(tile) * tileBytes;
 		uint8 *to = stages + stage * (2 * tileBytes);
-		for (int i = 16 * threadIdx.x; i < tileBytes; i += 16 * blockDim.x) {
-			copyAsync(to + i, keys + i);
-			copyAsync(to + tileBytes + i, values + i);
-		}
+		copyTile<tileBytes>(to, w.keys + int64(tile) * tileBytes);
+		copyTile<tileBytes>(to + tileBytes, w.values + int64(tile) * tileBytes);
 	};
+	auto fetchQueries = [&] { copyTile<queryBytes>(queries, a.queries + w.kvHead * a.queryBytes + int64(w.firstQuery) * dim * 2); };
 	fetch(w, 0, 0);
+	fetchQueries();
 	commitCopies();
 
 	Rows<chunks, q8, m> rows;
-	int stage = 0, kvHead = -1, firstQuery = -1;
-	for (;;) {
+	for (int stage = 0;;) {
 		rows.start(a, w, position);
-		if (w.kvHead != kvHead || w.firstQuery != firstQuery) {
-			__syncthreads(); // all have used those before
-			kvHead = w.kvHead, firstQuery = w.firstQuery;
-			const uint8 *src = a.queries + kvHead * a.queryBytes + int64(firstQuery) * dim * 2;
-			for (int i = 16 * threadIdx.x; i < queryBytes; i += 16 * blockDim.x)
-				*reinterpret_cast<Bytes16 *>(queries + i) = *reinterpret_cast<const Bytes16 *>(src + i);
-		}
-		Work next;
+		Work next; // found while the first tile is on its way
+		item = find(a, type, queryBits, position, item + gridDim.x, next);
 		for (int tile = 0; tile < w.tiles; tile++) {
 			waitCopies<0>();
 			__syncthreads(); // the tile is there, and all have used the one before
-			if (tile + 1 < w.tiles) {
+			if (tile + 1 < w.tiles)
 				fetch(w, tile + 1, stage ^ 1);
-			} else {
-				item = find(a, type, queryBits, position, item + gridDim.x, next);
-				if (item >= 0) fetch(next, 0, stage ^ 1);
-			}
+			else if (item >= 0)
+				fetch(next, 0, stage ^ 1);
 			commitCopies();
 			const uint8 *keys = stages + stage * (2 * tileBytes);
 			rows.attend(reinterpret_cast<const Bytes16 *>(queries) + warpId() * m * chunks * 64, keys, keys + tileBytes, tile);
@@ -251,13 +263,61 @@ template <int chunks, bool q8, int m> __device__ inline void attendTiles(const A
 		}
 		rows.finish(a, w);
 		if (item < 0) return;
+		const bool others = next.kvHead != w.kvHead || next.firstQuery != w.firstQuery;
 		w = next;
+		if (others) {
+			__syncthreads(); // all have used those before
+			fetchQueries();
+			commitCopies();
+		}
 	}
 }
 
-// Names say the cache's type, the head dim, and the tiles of 16 queries that a warp has. Two share what a warp dequantizes.
+// attendMost takes up to m tiles of 16 queries a warp: two, which share what it loads and dequantizes, if there is about as much work
+// as blocks even so. Else one, for twice as many warps at work.
+template <int chunks, bool q8, int m> __device__ inline void attendMost(const AttendArgs &a) {
+	releaseNext();
+	Work w;
+	int item;
+	bool two = false;
+	auto look = [&](int position) {
+		if constexpr (m == 2) {
+			const int seen = position + a.passRows, size = a.splits.keys(seen), groups = ceilDiv(a.rows * a.group, 32 * tileWarps);
+			two = 4 * pieces(seen, size) * groups * a.kvHeads > 3 * gridDim.x;
+		}
+		item = find(a, q8 ? cacheQ8 : cacheF16, two ? 7 : 6, position, blockIdx.x, w);
+	};
+	// The position is hardly ever still to change, so the first tiles are brought near while the kernel before ends.
+	int position = guess(&a.control->position);
+	look(position);
+	if (item >= 0 && !w.block) {
+		using Keys = Group<chunks, q8>;
+		const int64 from = w.from / groupKeys * Keys::bytes, bytes = smaller(w.tiles, 2) * tileKeys / groupKeys * Keys::bytes;
+		if (from + bytes <= a.headBytes) {
+			prefetchSpan({w.keys, bytes}, 0, 1);
+			prefetchSpan({w.values, bytes}, 0, 1);
+		}
+	}
+	awaitBefore();
+	const int now = a.control->position;
+	if (now != position) look(position = now);
+	if (item < 0) {
+		prefetchSpan(a.ahead, blockIdx.x, gridDim.x); // a share of it
+		return;
+	}
+	if constexpr (m == 2) {
+		if (two) {
+			attendTiles<chunks, q8, 2>(a, position, item, w);
+			return;
+		}
+	}
+	attendTiles<chunks, q8, 1>(a, position, item, w);
+}
+
+// Names say the cache's type, the head dim, and the tiles of 16 queries that a warp has at most: two pay off where keys are to be
+// dequantized.
 #define ATTEND(name, chunks, q8, m) \
-	extern "C" __global__ void __launch_bounds__(256 / m, 2) name(AttendArgs a) { attendTiles<chunks, q8, m>(a); }
+	extern "C" __global__ void __launch_bounds__(tileThreads, 2) name(AttendArgs a) { attendMost<chunks, q8, m>(a); }
 ATTEND(attend_f16_32_1, 1, false, 1)
 ATTEND(attend_f16_64_1, 2, false, 1)
 ATTEND(attend_f16_128_1, 4, false, 1)

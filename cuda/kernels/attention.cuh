@@ -129,74 +129,101 @@ struct MergeArgs {
 	Span ahead;
 };
 
-constexpr int mergeChains = 8;
+// A block puts 256 values of a row together, a thread four of them, in ascending order of the splits, as attendwhole.cuh does
+// without parts.
+constexpr int mergeValues = 4, mergeThreads = actGroup / mergeValues;
 
-__device__ inline void load8(const float *p, float (&x)[8]) {
-	for (int i = 0; i < 8; i++) x[i] = p[i];
-}
-__device__ inline void load8(const half *p, float (&x)[8]) {
-	Bytes16 b = *reinterpret_cast<const Bytes16 *>(p);
-	for (int i = 0; i < 8; i++) x[i] = floatOfHalf(half(b.w[i / 2] >> 16 * (i % 2)));
-}
-
-// Sum is the parts of some splits put together: 8 values of a head, and what they are to be divided by.
-struct Sum {
-	float peak, sum, x[8];
+// Share is what a split changes: the sum of those before is to be multiplied by old, its own values by weight.
+struct alignas(8) Share {
+	float old, weight;
 };
 
-__device__ inline void add(Sum &s, float peak, float sum, float weight, const float (&x)[8]) {
-	float top = fmaxf(s.peak, peak), old = exp2Fast(s.peak - top), now = exp2Fast(peak - top);
-	s.peak = top;
-	s.sum = fmaf(s.sum, old, now * sum);
-	for (int i = 0; i < 8; i++) s.x[i] = fmaf(s.x[i], old, now * weight * x[i]);
+__device__ inline float valueOf(const Bytes16 &x, int i) { return floatOf(x.w[i]); }
+__device__ inline float valueOf(const Bytes8 &x, int i) { return floatOfHalf(half(x.w[i / 2] >> 16 * (i % 2))); }
+
+// shareOut computes the shares of the splits of a head, a lane for each.
+__device__ inline void shareOut(Share *shares, const Part *parts, int stride, int splits) {
+	float top = -infinity();
+	for (int first = 0; first < splits; first += 32) {
+		const int lane = laneId(), split = first + lane;
+		Part part = {-infinity(), 0};
+		if (split < splits) part = parts[int64(split) * stride];
+		float peak = part.peak;
+		for (int d = 1; d < 32; d *= 2) {
+			const float before = shuffle(peak, larger(lane - d, 0));
+			peak = fmaxf(peak, before);
+		}
+		peak = fmaxf(peak, top);
+		float before = shuffle(peak, larger(lane - 1, 0));
+		if (lane == 0) before = top;
+		if (split < splits) shares[split] = {exp2Fast(before - peak), exp2Fast(part.peak - peak) * part.sum};
+		top = shuffle(peak, 31);
+	}
 }
 
-// mergeParts puts 256 values of a row together: warp w the splits w, w+8, ..., then the first warp these sums. dim is a
-// multiple of 8. The blocks beyond the rows prefetch.
-template <class T> __device__ inline void mergeParts(const MergeArgs &a) {
-	__shared__ Sum sums[mergeChains][32];
-	int lane = laneId(), warp = warpId();
-	int width = a.heads * a.dim, groups = ceilDiv(width, actGroup);
-	int row = blockIdx.x / groups, group = blockIdx.x % groups;
+// The blocks beyond the rows prefetch. Values, four as they lie in memory, are all on their way before the first are added.
+template <class Values> __device__ inline void mergeParts(const MergeArgs &a) {
+	__shared__ float values[actGroup];
+	Share *shares = reinterpret_cast<Share *>(sharedMemory()); // [head][split] of the block's heads
+	const int width = a.heads * a.dim, groups = ceilDiv(width, actGroup);
+	const int row = blockIdx.x / groups, group = blockIdx.x % groups;
 	releaseNext();
 	if (row >= a.rows) {
 		prefetchSpan(a.ahead, blockIdx.x - a.rows * groups, gridDim.x - a.rows * groups);
 		return;
 	}
-	awaitBefore();
-	int at = actGroup * group + 8 * lane;
-	Sum s = {-infinity()};
-	auto load = [&](int split, Part &part, float(&x)[8]) {
-		int64 first = int64(split) * a.rows + row;
-		part = a.parts[first * a.heads + at / uint32(a.dim)];
-		load8(reinterpret_cast<const T *>(a.out) + first * width + at, x);
-	};
-	// The first part is on its way while it is not known whether there is one.
-	Part one;
-	float values[8];
-	if (at < width && warp < a.room) load(warp, one, values);
-	const int position = a.control->position, cached = a.block ? position : position + a.firstRow + row + 1;
-	const int size = a.splits.keys(cached), splits = pieces(cached, size) + (a.block ? pieces(a.passRows, size) : 0);
-	if (at < width && warp < splits) {
-		add(s, one.peak, one.sum, one.sum, values);
-#pragma unroll 4
-		for (int split = warp + mergeChains; split < splits; split += mergeChains) {
-			load(split, one, values);
-			add(s, one.peak, one.sum, one.sum, values);
-		}
+	const int at = actGroup * group + mergeValues * threadIdx.x, firstHead = uint32(actGroup * group) / uint32(a.dim);
+	const int lastHead = smaller(uint32(actGroup * group + actGroup - 1) / uint32(a.dim), uint32(a.heads - 1));
+	const int own = smaller(at, width - mergeValues); // those beyond the row load something
+	const uint8 *out = a.out + sizeof(Values) / mergeValues * (int64(row) * width + own);
+	const uint32 stride = sizeof(Values) / mergeValues * uint32(a.rows * width);
+	auto load = [&](Values &x, int split) { x = *reinterpret_cast<const Values *>(out + uint64(stride) * uint32(split)); };
+	constexpr int most = 40;
+	Values x[most];
+	// The position is hardly ever still to change, so that the number of splits need not be waited for.
+	int position = guess(&a.control->position), splits;
+	bool waited = false;
+	for (;;) {
+		const int cached = a.block ? position : position + a.firstRow + row + 1, size = a.splits.keys(cached);
+		splits = pieces(cached, size) + (a.block ? pieces(a.passRows, size) : 0);
+		if (!waited) awaitBefore();
+		waited = true;
+		const int now = a.control->position;
+#pragma unroll
+		for (int i = 0; i < most; i++)
+			if (i < splits) load(x[i], i);
+		if (now == position) break;
+		position = now;
 	}
-	sums[warp][lane] = s;
+	for (int head = firstHead + warpId(); head <= lastHead; head += mergeThreads / 32)
+		shareOut(shares + (head - firstHead) * a.room, a.parts + int64(row) * a.heads + head, a.rows * a.heads, splits);
 	__syncthreads();
-	if (warp > 0) return;
-	for (int w = 1; w < smaller(mergeChains, splits); w++) add(s, sums[w][lane].peak, sums[w][lane].sum, 1, sums[w][lane].x);
-	float inverse = reciprocalFast(s.sum);
-	for (int i = 0; i < 8; i++) s.x[i] = at < width ? s.x[i] * inverse : 0;
-	if (a.dst && at < width) {
-		float *dst = a.dst + int64(row) * width + at;
-		for (int i = 0; i < 8; i++) dst[i] = s.x[i];
+	const Share *mine = shares + (uint32(own) / uint32(a.dim) - firstHead) * a.room;
+	float sum = 0, all[mergeValues] = {};
+	auto add = [&](const Values &x, const Share &s) {
+		sum = fmaf(sum, s.old, s.weight);
+		for (int e = 0; e < mergeValues; e++) all[e] = fmaf(valueOf(x, e), s.weight, all[e] * s.old);
+	};
+#pragma unroll
+	for (int i = 0; i < most; i++)
+		if (i < splits) add(x[i], mine[i]);
+	for (int i = most; i < splits; i++) {
+		load(x[0], i);
+		add(x[0], mine[i]);
 	}
-	if (a.acts.at) storeActs(a.acts, a.firstRow + row, group, s.x);
+	const float inverse = reciprocalFast(sum);
+	for (int e = 0; e < mergeValues; e++) {
+		const float v = at < width ? all[e] * inverse : 0;
+		values[mergeValues * threadIdx.x + e] = v;
+		if (a.dst && at < width) a.dst[int64(row) * width + at + e] = v;
+	}
+	if (!a.acts.at) return;
+	__syncthreads();
+	if (warpId() > 0) return;
+	float eight[8];
+	for (int i = 0; i < 8; i++) eight[i] = values[8 * laneId() + i];
+	storeActs(a.acts, a.firstRow + row, group, eight);
 }
 
-extern "C" __global__ void __launch_bounds__(32 * mergeChains) merge(MergeArgs a) { mergeParts<half>(a); }
-extern "C" __global__ void __launch_bounds__(32 * mergeChains) merge_f32(MergeArgs a) { mergeParts<float>(a); }
+extern "C" __global__ void __launch_bounds__(mergeThreads) merge(MergeArgs a) { mergeParts<Bytes8>(a); }
+extern "C" __global__ void __launch_bounds__(mergeThreads) merge_f32(MergeArgs a) { mergeParts<Bytes16>(a); }

@@ -6,6 +6,7 @@
 #include "norm.cuh"
 #include "attendfloat.cuh"
 #include "attendtile.cuh"
+#include "attendwhole.cuh"
 #include "matmul.cuh"
 #include "prompt.cuh"
 #include "float.cuh"
