@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
 	"time"
-	"unsafe"
 
 	"orthrus/gguf"
 	"orthrus/quant"
@@ -185,7 +183,7 @@ func BenchmarkProducts(b *testing.B) {
 // the instruction reaches alone.
 func BenchmarkPrompts(b *testing.B) {
 	p := newProductBench(b)
-	peak := p.measurePeak()
+	peak := p.measurePeak(epilogues[0], 8, 32)
 	fmt.Printf("mma.m16n8k32 alone: %.0f TOPS\n", peak/1e12)
 	for _, t := range []gguf.Type{gguf.Q4_K, gguf.Q8_0, gguf.Q6_K, gguf.Q5_K, gguf.Q4_0} {
 		for _, m := range multiplications {
@@ -234,71 +232,4 @@ func BenchmarkShapes(b *testing.B) {
 			}
 		}
 	}
-}
-
-// peakKernel is PTX of a kernel that runs chains of mma.m16n8k32 beside each other.
-func peakKernel(chains, turns int) string {
-	var body strings.Builder
-	for c := range chains {
-		fmt.Fprintf(&body, "\tmma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%%r%d,%%r%d,%%r%d,%%r%d}, {%%a0,%%a1,%%a2,%%a3}, {%%a4,%%a5}, {%%r%d,%%r%d,%%r%d,%%r%d};\n",
-			4*c, 4*c+1, 4*c+2, 4*c+3, 4*c, 4*c+1, 4*c+2, 4*c+3)
-	}
-	var begin, end strings.Builder
-	for r := range 4 * chains {
-		fmt.Fprintf(&begin, "\tmov.u32 %%r%d, 0;\n", r)
-		if r > 0 {
-			fmt.Fprintf(&end, "\tadd.s32 %%r0, %%r0, %%r%d;\n", r)
-		}
-	}
-	for r := range 6 {
-		fmt.Fprintf(&begin, "\tmad.lo.u32 %%a%d, %%t, 2654435761, %d;\n", r, 0x12345678*(r+1)&0x7fffffff)
-	}
-	return fmt.Sprintf(`.version 7.0
-.target sm_80
-.address_size 64
-.visible .entry peak(.param .u64 out) {
-	.reg .b32 %%r<%d>, %%a<6>, %%t, %%n;
-	.reg .b64 %%p;
-	.reg .pred %%more;
-	mov.u32 %%t, %%tid.x;
-%s	mov.u32 %%n, %d;
-again:
-%s	sub.u32 %%n, %%n, 1;
-	setp.ne.u32 %%more, %%n, 0;
-	@%%more bra again;
-%s	ld.param.u64 %%p, [out];
-	setp.eq.u32 %%more, %%r0, 12345;
-	@%%more st.global.u32 [%%p], %%r0;
-	ret;
-}`, 4*chains, begin.String(), turns, body.String(), end.String())
-}
-
-// measurePeak gives the integer operations a second of mma.m16n8k32 on registers alone.
-func (p *productBench) measurePeak() float64 {
-	const chains, turns, blocks, threads = 8, 2000, 8, 256
-	g := p.d.(*gpu)
-	ptx := append([]byte(peakKernel(chains, turns)), 0)
-	name := []byte("peak\x00")
-	var module, function uintptr
-	for _, err := range []error{
-		g.call("cuModuleLoadDataEx", uintptr(unsafe.Pointer(&module)), uintptr(unsafe.Pointer(&ptx[0])), 0, 0, 0),
-		g.call("cuModuleGetFunction", uintptr(unsafe.Pointer(&function)), module, uintptr(unsafe.Pointer(&name[0]))),
-	} {
-		if err != nil {
-			p.b.Fatal(err)
-		}
-	}
-	grid := blocks * p.d.properties().multiprocessors
-	parameters := [1]unsafe.Pointer{unsafe.Pointer(&p.pool)}
-	best := 0.0
-	for range 10 {
-		p.wait()
-		start := time.Now()
-		if err := g.call("cuLaunchKernel", function, uintptr(grid), 1, 1, threads, 1, 1, 0, g.stream, uintptr(unsafe.Pointer(&parameters)), 0); err != nil {
-			p.b.Fatal(err)
-		}
-		p.wait()
-		best = max(best, 2*16*8*32*chains*turns*float64(grid*threads/32)/time.Since(start).Seconds())
-	}
-	return best
 }
