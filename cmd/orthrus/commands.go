@@ -30,7 +30,7 @@ func init() {
 		{"load", "FILE", "go on with a saved conversation", (*repl).load},
 		{"regen", "", "answer the last message again", (*repl).regen},
 		{"undo", "", "take back the last message and its answer", (*repl).undo},
-		{"bye", "", "leave (or Ctrl-D)", (*repl).bye},
+		{"bye", "", "leave (or /exit, Ctrl-D)", (*repl).bye},
 	}
 }
 
@@ -47,6 +47,9 @@ func command(message string) (name, args string, ok bool) {
 }
 
 func (r *repl) obey(ctx context.Context, name, args string) error {
+	if name == "exit" || name == "quit" { // as other programs have it
+		name = "bye"
+	}
 	for _, cmd := range replCommands {
 		if cmd.name != name {
 			continue

@@ -144,6 +144,12 @@ func TestChat(t *testing.T) {
 		t.Fatalf("conversation %+v", ct.messages)
 	}
 
+	for _, leave := range []string{"/exit", "/quit"} {
+		if out, notes := ct.typed(t, leave, "never read"); out != "" || notes != "" {
+			t.Errorf("%s: %q, %q", leave, out, notes)
+		}
+	}
+
 	_, notes = ct.typed(t, "/undo", "/undo", "/regen", "/stats")
 	if len(ct.messages) != 0 || !strings.Contains(notes, "/undo: the conversation is empty") || !strings.Contains(notes, "/regen: there is no message") {
 		t.Errorf("after /undo: %+v\n%s", ct.messages, notes)
