@@ -47,7 +47,7 @@ var parameters = map[string]any{
 	"products32x16":  productsArgs{},
 	"products256x8":  productsArgs{},
 	"products256x16": productsArgs{},
-	"dense256x8":     productsArgs{},
+	"products256x8d": productsArgs{},
 	"prompt32x4":     productsArgs{},
 	"prompt32x8":     productsArgs{},
 	"prompt256x4":    productsArgs{},

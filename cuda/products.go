@@ -143,11 +143,10 @@ func fewProducts(d device, a acts, add bool, list []product, s fewShape) error {
 	if a.form == quant.Form256 {
 		values = 256
 	}
-	name := "products"
+	kernel := fmt.Sprintf("products%dx%d", values, s.tiles*actRows)
 	if s.dense {
-		name = "dense"
+		kernel += "d"
 	}
-	kernel := fmt.Sprintf("%s%dx%d", name, values, s.tiles*actRows)
 	grid := min(total, s.blocks*d.properties().multiprocessors)
 	const tileBytes = 16 * 8 * 4
 	return launch(d, kernel, [3]int{grid, 1, 1}, 32*s.warps, s.passes*s.tiles*tileBytes, &args)

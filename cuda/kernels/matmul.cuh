@@ -363,7 +363,7 @@ template <class Step, int tiles> __device__ inline void fewRows(const ProductsAr
 	}
 }
 
-// Blocks may have 16 warps, of 128 registers a thread. dense256x8 makes do with fewer, so that a multiprocessor has room for 24 warps
+// Blocks may have 16 warps, of 128 registers a thread. products256x8d makes do with fewer, so that a multiprocessor has room for 24 warps
 // in three blocks: of many tiles that is a little faster in a pass, where the next kernel begins as blocks end.
 #define PRODUCTS(name, Step, tiles, ...) \
 	extern "C" __global__ void __launch_bounds__(__VA_ARGS__) name(const __grid_constant__ ProductsArgs a) { fewRows<Step, tiles>(a); }
@@ -371,4 +371,4 @@ PRODUCTS(products32x8, Step32, 1, 512)
 PRODUCTS(products32x16, Step32, 2, 512)
 PRODUCTS(products256x8, Step256, 1, 512)
 PRODUCTS(products256x16, Step256, 2, 512)
-PRODUCTS(dense256x8, Step256, 1, 256, 3)
+PRODUCTS(products256x8d, Step256, 1, 256, 3)
