@@ -2,8 +2,8 @@
 //
 // Where the time goes: an H100 has about 13 bytes of memory bandwidth per cycle and multiprocessor, so a unit of q4_k weights
 // (16 rows x 256 values, 2304 bytes) takes 180 cycles, in which its four schedulers can start 720 instructions of a warp. A
-// warp's step with such a unit is about 300 instructions for 8 columns and 550 for 32. So the tensor cores are not the limit,
-// up to 16 columns instructions are not either, and what counts is that loads are always under way.
+// warp's step with such a unit is about 300 instructions for 8 columns and 640 for 32, in two passes. So up to 16 columns
+// instructions are not the limit, and what counts is that loads are always under way.
 //
 // There are too few tiles to give each warp its own: 4096 rows are 256 tiles, 2 a multiprocessor. So the warps of a block
 // share a tile. A warp takes a step (128 or 256 values of k), then the one `warps` further. Its integer sums need no other
@@ -18,7 +18,7 @@
 // requested by this thread are performed relative to all threads participating in the barrier", a read being performed when its
 // value "cannot be modified by another thread participating", and bar.sync further "that no new memory access is requested by this
 // thread before the barrier completes" (PTX ISA, barrier). So the load and the store of one turn come before those of the next,
-// though compute-sanitizer's racecheck reports them.
+// though compute-sanitizer's racecheck reports them (TestHandOver).
 //
 // Weights go straight to registers, which the next step's begin to fill when the last pass over the columns has used this
 // one's: 16 warps have 37 KB under way. To ask for them earlier, in more registers or in the L2 cache, gained nothing on an
