@@ -55,7 +55,7 @@ template <int chunks, bool q8> struct WholeRows : Rows<chunks, q8, 1> {
 };
 
 // findWhole finds the queries of item, the longest first, and how many keys their splits have. Without any it returns false.
-__device__ inline bool findWhole(const AttendArgs &a, CacheType type, int queryBits, int position, uint32 item, Work &w, int &size) {
+__device__ inline bool findWhole(const AttendArgs &a, int queryBits, int position, uint32 item, Work &w, int &size) {
 	const uint32 group = a.group;
 	const int first = position + a.firstRow;
 	uint32 groups, firstGroup;
@@ -89,7 +89,7 @@ template <int chunks, bool q8> __device__ inline void attendWhole(const AttendAr
 	uint8 *queries = sharedMemory(), *stages = queries + queryBytes;
 	Work w;
 	int size;
-	for (int item = blockIdx.x; findWhole(a, q8 ? cacheQ8 : cacheF16, queryBits, position, item, w, size); item += gridDim.x) {
+	for (int item = blockIdx.x; findWhole(a, queryBits, position, item, w, size); item += gridDim.x) {
 		auto fetch = [&](int tile) {
 			uint8 *to = stages + tile % 2 * (2 * tileBytes);
 			copyTile<tileBytes>(to, w.keys + int64(tile) * tileBytes);

@@ -56,10 +56,8 @@ extern "C" __global__ void __launch_bounds__(256) floats(const __grid_constant__
 	releaseNext();
 	awaitBefore();
 	const int lastGroup = a.list[a.count - 1].end - 1, own = blockIdx.x * (blockDim.x / 32) + warpId();
-	int group = smaller(own, lastGroup), product = 0; // warps beyond the end compute the last group, and store nothing
-	while (group >= a.list[product].end) product++;
-	const Product &p = a.list[product];
-	if (product > 0) group -= a.list[product - 1].end;
+	int group = smaller(own, lastGroup); // warps beyond the end compute the last group, and store nothing
+	const Product &p = productOf(a, group);
 	const int first = (2 * group + laneId() / 16) * floatRows;
 
 	const uint8 *rows[floatRows];

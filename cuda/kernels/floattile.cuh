@@ -95,10 +95,8 @@ template <int columns> __device__ inline void tiledFloats(const FloatArgs &a) {
 	releaseNext();
 	awaitBefore();
 	const int parts = ceilDiv(a.rows, columns), column = blockIdx.x % parts * columns;
-	int block = blockIdx.x / parts, product = 0;
-	while (block >= a.list[product].end) product++;
-	const Product &p = a.list[product];
-	if (product > 0) block -= a.list[product - 1].end;
+	int block = blockIdx.x / parts;
+	const Product &p = productOf(a, block);
 	const int first = (2 * (block * tiledWarps + warpId()) + laneId() / 16) * tiledRows;
 	const uint8 *rows[tiledRows]; // those beyond the matrix are the last one again
 	float sum[tiledRows][columns] = {};

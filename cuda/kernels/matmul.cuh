@@ -43,6 +43,14 @@ struct ProductsArgs {
 	int32 pad;
 };
 
+// productOf is the product that has number `index` of what ends count, and makes index one of its own.
+template <class Args> __device__ inline const Product &productOf(const Args &a, int &index) {
+	int product = 0;
+	while (index >= a.list[product].end) product++;
+	if (product > 0) index -= a.list[product - 1].end;
+	return a.list[product];
+}
+
 // Cursor walks over the steps of a warp.
 struct Cursor {
 	int tile, step; // tile of the list

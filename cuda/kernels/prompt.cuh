@@ -49,10 +49,8 @@ struct Source {
 
 	__device__ Source(const ProductsArgs &a, int rows) : rows(rows) {
 		const int columns = ceilDiv(a.acts.rows, actRows * blockColumns);
-		int row = blockIdx.x / columns, product = 0;
-		while (row >= a.list[product].end) product++;
-		p = &a.list[product];
-		if (product > 0) row -= a.list[product - 1].end;
+		int row = blockIdx.x / columns;
+		p = &productOf(a, row);
 		tile = row * rows;
 		column = blockIdx.x % columns * blockColumns;
 		lastTile = (p->rows - 1) / tileRows;
@@ -361,10 +359,8 @@ template <class T, class F, class Sums, int warps> __device__ inline void manyRo
 
 // formatOf is the type of a block's weights.
 __device__ inline int32 formatOf(const ProductsArgs &a) {
-	const int row = blockIdx.x / ceilDiv(a.acts.rows, actRows * blockColumns);
-	int product = 0;
-	while (row >= a.list[product].end) product++;
-	return a.list[product].format;
+	int row = blockIdx.x / ceilDiv(a.acts.rows, actRows * blockColumns);
+	return productOf(a, row).format;
 }
 
 template <int warps> __device__ inline void manyRows32(const ProductsArgs &a) {
