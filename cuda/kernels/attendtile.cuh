@@ -216,13 +216,24 @@ template <int chunks, bool q8, int m> struct Rows {
 // A block has four warps, so that two blocks with a register file's full share of registers find room on a multiprocessor.
 constexpr int tileWarps = 4, tileThreads = 32 * tileWarps;
 
-// copyTile starts copying bytes of global to shared memory.
-template <int bytes> __device__ inline void copyTile(uint8 *to, const uint8 *from) {
+// copyBlock starts copying bytes of global to shared memory.
+template <int bytes> __device__ inline void copyBlock(uint8 *to, const uint8 *from) {
 	constexpr int step = 16 * tileThreads;
 	to += 16 * threadIdx.x, from += 16 * threadIdx.x;
 #pragma unroll
 	for (int i = 0; i < bytes; i += step)
 		if (i + step <= bytes || i + 16 * int(threadIdx.x) < bytes) copyAsync(to + i, from + i);
+}
+
+// copyTile does so with a tile of keys, and the values behind them.
+template <int tileBytes> __device__ inline void copyTile(uint8 *to, const Work &w, int tile) {
+	copyBlock<tileBytes>(to, w.keys + int64(tile) * tileBytes);
+	copyBlock<tileBytes>(to + tileBytes, w.values + int64(tile) * tileBytes);
+}
+
+// copyQueries does so with a block's queries.
+template <int bytes> __device__ inline void copyQueries(uint8 *to, const AttendArgs &a, const Work &w, int dim) {
+	copyBlock<bytes>(to, a.queries + w.kvHead * a.queryBytes + int64(w.firstQuery) * dim * 2);
 }
 
 // attendTiles: a block has some queries in shared memory, 16m for each warp, and tiles of keys and values pass through two
@@ -234,14 +245,9 @@ template <int chunks, bool q8, int m> __device__ inline void attendTiles(const A
 	static_assert(1 << queryBits == 16 * m * tileWarps);
 	uint8 *queries = sharedMemory(), *stages = queries + queryBytes;
 
-	auto fetch = [&](const Work &w, int tile, int stage) {
-		uint8 *to = stages + stage * (2 * tileBytes);
-		copyTile<tileBytes>(to, w.keys + int64(tile) * tileBytes);
-		copyTile<tileBytes>(to + tileBytes, w.values + int64(tile) * tileBytes);
-	};
-	auto fetchQueries = [&] { copyTile<queryBytes>(queries, a.queries + w.kvHead * a.queryBytes + int64(w.firstQuery) * dim * 2); };
+	auto fetch = [&](const Work &w, int tile, int stage) { copyTile<tileBytes>(stages + stage * (2 * tileBytes), w, tile); };
 	fetch(w, 0, 0);
-	fetchQueries();
+	copyQueries<queryBytes>(queries, a, w, dim);
 	commitCopies();
 
 	Rows<chunks, q8, m> rows;
@@ -267,7 +273,7 @@ template <int chunks, bool q8, int m> __device__ inline void attendTiles(const A
 		w = next;
 		if (others) {
 			__syncthreads(); // all have used those before
-			fetchQueries();
+			copyQueries<queryBytes>(queries, a, w, dim);
 			commitCopies();
 		}
 	}

@@ -61,8 +61,7 @@ __device__ inline bool findWhole(const AttendArgs &a, int queryBits, int positio
 	uint32 groups, firstGroup;
 	for (w.fromRow = 0;; w.fromRow = w.toRow) {
 		if (w.fromRow >= a.rows) return false;
-		size = a.splits.keys(first + w.fromRow + 1);
-		w.toRow = int(smaller(int64(a.rows), a.splits.last(size) - first));
+		size = alike(a, first, w);
 		firstGroup = w.fromRow * group >> queryBits;
 		groups = pieces(w.toRow * group, 1 << queryBits) - firstGroup;
 		if (item < groups * a.kvHeads) break;
@@ -72,7 +71,7 @@ __device__ inline bool findWhole(const AttendArgs &a, int queryBits, int positio
 	w.firstQuery = (firstGroup + groups - 1 - item / uint32(a.kvHeads)) << queryBits;
 	w.split = w.from = 0;
 	w.block = false;
-	w.to = seen(a, w, position, smaller(int((uint32(w.firstQuery) + (1 << queryBits) - 1) / group), w.toRow - 1));
+	w.to = seen(a, w, position, lastRow(w, group, queryBits));
 	w.tiles = pieces(w.to, tileKeys);
 	w.keys = a.keys + w.kvHead * a.headBytes;
 	w.values = a.values + w.kvHead * a.headBytes;
@@ -90,14 +89,10 @@ template <int chunks, bool q8> __device__ inline void attendWhole(const AttendAr
 	Work w;
 	int size;
 	for (int item = blockIdx.x; findWhole(a, queryBits, position, item, w, size); item += gridDim.x) {
-		auto fetch = [&](int tile) {
-			uint8 *to = stages + tile % 2 * (2 * tileBytes);
-			copyTile<tileBytes>(to, w.keys + int64(tile) * tileBytes);
-			copyTile<tileBytes>(to + tileBytes, w.values + int64(tile) * tileBytes);
-		};
+		auto fetch = [&](int tile) { copyTile<tileBytes>(stages + tile % 2 * (2 * tileBytes), w, tile); };
 		__syncthreads(); // all are done with the queries and tiles before
 		fetch(0);
-		copyTile<queryBytes>(queries, a.queries + w.kvHead * a.queryBytes + int64(w.firstQuery) * dim * 2);
+		copyQueries<queryBytes>(queries, a, w, dim);
 		commitCopies();
 		WholeRows<chunks, q8> rows;
 		rows.start(a, w, position);

@@ -70,6 +70,19 @@ __device__ inline int seen(const AttendArgs &a, const Work &w, int position, int
 	return !a.blockKeys ? position + a.firstRow + row + 1 : w.block ? a.passRows : position;
 }
 
+// alike sets w.toRow behind the rows from w.fromRow on whose splits have the same size, and returns that. first is the position of
+// row 0; the rows see the cache up to themselves.
+__device__ inline int alike(const AttendArgs &a, int first, Work &w) {
+	const int size = a.splits.keys(first + w.fromRow + 1);
+	w.toRow = int(smaller(int64(a.rows), a.splits.last(size) - first));
+	return size;
+}
+
+// lastRow is the last row that a block's 2^queryBits queries are of.
+__device__ inline int lastRow(const Work &w, uint32 group, int queryBits) {
+	return smaller(int((uint32(w.firstQuery) + (1 << queryBits) - 1) / group), w.toRow - 1);
+}
+
 // find looks for the first work from number item on, in steps of the grid, and returns its number, or -1. A block, which takes
 // 2^queryBits queries, then mostly stays with the same. Numbers are unsigned where that makes for shorter divisions.
 __device__ inline int find(const AttendArgs &a, CacheType type, int queryBits, int position, int item, Work &w) {
@@ -85,9 +98,8 @@ __device__ inline int find(const AttendArgs &a, CacheType type, int queryBits, i
 				w.toRow = a.rows;
 				splits = pieces(position, size) + pieces(a.passRows, size);
 			} else {
-				int first = position + a.firstRow;
-				size = a.splits.keys(first + w.fromRow + 1);
-				w.toRow = int(smaller(int64(a.rows), a.splits.last(size) - first));
+				const int first = position + a.firstRow;
+				size = alike(a, first, w);
 				splits = pieces(first + w.toRow, size);
 			}
 			firstGroup = w.fromRow * group >> queryBits;
@@ -103,8 +115,8 @@ __device__ inline int find(const AttendArgs &a, CacheType type, int queryBits, i
 		int cached = a.blockKeys ? pieces(position, size) : 0;
 		w.block = a.blockKeys && w.split >= cached;
 		w.from = (w.block ? w.split - cached : w.split) * size;
-		int lastRow = smaller(int((uint32(w.firstQuery) + (1 << queryBits) - 1) / group), w.toRow - 1);
-		w.to = smaller(w.from + size, seen(a, w, position, lastRow));
+		const int last = lastRow(w, group, queryBits);
+		w.to = smaller(w.from + size, seen(a, w, position, last));
 		if (w.to <= w.from) continue;
 		w.tiles = pieces(w.to - w.from, tileKeys);
 		int64 at = int64(w.from) * rowBytes(type, a.dim) + w.kvHead * (w.block ? a.blockBytes : a.headBytes);
