@@ -139,6 +139,15 @@ type attendArgs struct {
 	ahead                    span
 }
 
+// attendArgs are for all rows of a pass, with a cache alone and no place for the results.
+func (s *state) attendArgs(layer, rows int) attendArgs {
+	return attendArgs{
+		control: s.control.at, queries: s.queries, keys: s.cache.keys(layer), values: s.cache.values(layer),
+		queryBytes: s.queryBytes(rows), headBytes: s.cache.headBytes(), rows: int32(rows), passRows: int32(rows),
+		heads: int32(s.Heads), kvHeads: int32(s.KVHeads), group: int32(s.group()), dim: int32(s.HeadDim), splits: s.splits,
+	}
+}
+
 type mergeArgs struct {
 	control                  pointer
 	out, parts               pointer
@@ -163,8 +172,7 @@ func attend(d device, s *state, layer int, dst matrix, q acts, block bool, ahead
 
 // wholeForm is that of attendWhole.
 func (s *state) wholeForm() attendForm {
-	name := map[cacheType]string{cacheF16: "whole_f16_%d", cacheQ8: "whole_q8_%d"}[s.cache.t]
-	return attendForm{fmt.Sprintf(name, s.HeadDim), 16 * attendWarps}
+	return attendForm{fmt.Sprintf("whole_%s_%d", s.cache.t.name(), s.HeadDim), 16 * attendWarps}
 }
 
 // whole tells whether the rows of a prompt are so many that attendWhole keeps the GPU busy: it has no splits to share out, so that
@@ -179,11 +187,8 @@ func attendWhole(d device, s *state, layer int, dst matrix, q acts) error {
 	if dst.at == 0 {
 		dst = matrix{s.scratch.at, rows, s.Heads * s.HeadDim}
 	}
-	a := attendArgs{
-		control: s.control.at, queries: s.queries, keys: s.cache.keys(layer), values: s.cache.values(layer), out: dst.at,
-		queryBytes: s.queryBytes(rows), headBytes: s.cache.headBytes(), rows: int32(rows), passRows: int32(rows),
-		heads: int32(s.Heads), kvHeads: int32(s.KVHeads), group: int32(s.group()), dim: int32(s.HeadDim), splits: s.splits,
-	}
+	a := s.attendArgs(layer, rows)
+	a.out = dst.at
 	// Where the size of splits changes, a group of queries comes twice; blocks beyond the first find it.
 	f := s.wholeForm()
 	blocks := s.KVHeads * ceil(rows*s.group(), f.queries)
@@ -201,14 +206,9 @@ func attendBy(form func(queries int) attendForm, d device, s *state, layer int, 
 		n := min(rows-first, s.rowsAtOnce)
 		out := s.scratch.at
 		parts := out + pointer(int64(n)*int64(s.splits.count(s.Context, s.Rows))*int64(width)*s.partElem())
-		a := attendArgs{
-			control: s.control.at, queries: s.queries + pointer(int64(first*s.group()*s.HeadDim)*s.partElem()),
-			keys: s.cache.keys(layer), values: s.cache.values(layer), out: out, parts: parts,
-			queryBytes: s.queryBytes(rows), headBytes: s.cache.headBytes(),
-			firstRow: int32(first), rows: int32(n), passRows: int32(rows),
-			heads: int32(s.Heads), kvHeads: int32(s.KVHeads), group: int32(s.group()), dim: int32(s.HeadDim),
-			splits: s.splits, ahead: ahead,
-		}
+		a := s.attendArgs(layer, rows)
+		a.queries += pointer(int64(first*s.group()*s.HeadDim) * s.partElem())
+		a.firstRow, a.rows, a.out, a.parts, a.ahead = int32(first), int32(n), out, parts, ahead
 		m := mergeArgs{
 			control: s.control.at, out: out, parts: parts, acts: q.args(), firstRow: int32(first), rows: int32(n), passRows: int32(rows),
 			heads: int32(s.Heads), dim: int32(s.HeadDim), splits: s.splits, room: int32(s.splits.count(s.Context, s.Rows)), ahead: ahead,
@@ -254,14 +254,11 @@ func (s *state) attendForm(queries int) attendForm {
 	if s.cache.t == cacheF32 {
 		return attendForm{"attend_f32", 16}
 	}
-	name, tiles := "attend_f16_%d_%d", 1
-	if s.cache.t == cacheQ8 {
-		name = "attend_q8_%d_%d"
-		if queries > 64 {
-			tiles = 2
-		}
+	tiles := 1
+	if s.cache.t == cacheQ8 && queries > 64 {
+		tiles = 2
 	}
-	return attendForm{fmt.Sprintf(name, s.HeadDim, tiles), 16 * tiles * attendWarps}
+	return attendForm{fmt.Sprintf("attend_%s_%d_%d", s.cache.t.name(), s.HeadDim, tiles), 16 * tiles * attendWarps}
 }
 
 // shared is the shared memory of a block: its queries and tiles of keys and values, two of each on tensor cores.

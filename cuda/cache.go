@@ -16,6 +16,9 @@ const (
 	cacheQ8
 )
 
+// name is what kernels call the type.
+func (t cacheType) name() string { return [...]string{"f32", "f16", "q8"}[t] }
+
 // cache holds keys and values: [layer][keys, values][kv head][position], in the order of cache.cuh. It takes as much as
 // rows of the type do.
 type cache struct {
