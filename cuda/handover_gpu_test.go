@@ -4,11 +4,36 @@ package cuda
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
 	"unsafe"
 )
+
+// timePTX runs a kernel of PTX some times, and gives the shortest.
+func timePTX(t testing.TB, g *gpu, ptx, kernel string, grid, threads, runs int, parameters ...unsafe.Pointer) time.Duration {
+	t.Helper()
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, name := append([]byte(ptx), 0), append([]byte(kernel), 0)
+	var module, function uintptr
+	check(g.call("cuModuleLoadDataEx", uintptr(unsafe.Pointer(&module)), uintptr(unsafe.Pointer(&text[0])), 0, 0, 0))
+	check(g.call("cuModuleGetFunction", uintptr(unsafe.Pointer(&function)), module, uintptr(unsafe.Pointer(&name[0]))))
+	best := time.Duration(math.MaxInt64)
+	for range runs {
+		check(g.wait())
+		start := time.Now()
+		check(g.call("cuLaunchKernel", function, uintptr(grid), 1, 1, uintptr(threads), 1, 1, 0, g.stream, uintptr(unsafe.Pointer(&parameters[0])), 0))
+		check(g.wait())
+		best = min(best, time.Since(start))
+	}
+	return best
+}
 
 // handOvers are ways to tell another warp that shared memory is its turn, and to wait for that, by a barrier or gate with a number.
 var handOvers = []struct {
@@ -59,9 +84,7 @@ one:
 WORK
 GIVE1
 TAKE2
-xor.b32 %parity, %parity, 1;
-sub.u32 %n, %n, 1;
-setp.ne.u32 %more, %n, 0;
+COUNT
 @%more bra one;
 ld.shared.v4.u32 {%a0, %a1, %a2, %a3}, [%at];
 ld.param.u64 %p, [out];
@@ -73,9 +96,7 @@ two:
 TAKE1
 WORK
 GIVE2
-xor.b32 %parity, %parity, 1;
-sub.u32 %n, %n, 1;
-setp.ne.u32 %more, %n, 0;
+COUNT
 @%more bra two;
 ret;
 }`
@@ -85,6 +106,11 @@ const handOverWork = `ld.shared.v4.u32 {%a0, %a1, %a2, %a3}, [%at];
 add.u32 %a0, %a0, 1;
 add.u32 %a1, %a1, 2;
 st.shared.v4.u32 [%at], {%a0, %a1, %a2, %a3};`
+
+// handOverCount ends a round.
+const handOverCount = `xor.b32 %parity, %parity, 1;
+sub.u32 %n, %n, 1;
+setp.ne.u32 %more, %n, 0;`
 
 // TestHandOver runs the ways of handing over: what they compute, and what a hand-over takes. compute-sanitizer's racecheck reports
 // the first and the last, which PTX's manual describes for producers and consumers, and not bar.sync on both sides: so what it says
@@ -97,31 +123,10 @@ func TestHandOver(t *testing.T) {
 			with := func(s, id string) string {
 				return strings.ReplaceAll(strings.ReplaceAll(s, "again", "again"+id), "N", id)
 			}
-			ptx := append([]byte(strings.NewReplacer("WORK", handOverWork, "GIVE1", with(way.give, "1"), "GIVE2", with(way.give, "2"),
-				"TAKE1", with(way.take, "1"), "TAKE2", with(way.take, "2")).Replace(handOverKernel)), 0)
-			name := []byte("handOver\x00")
-			var module, function uintptr
-			for _, err := range []error{
-				g.call("cuModuleLoadDataEx", uintptr(unsafe.Pointer(&module)), uintptr(unsafe.Pointer(&ptx[0])), 0, 0, 0),
-				g.call("cuModuleGetFunction", uintptr(unsafe.Pointer(&function)), module, uintptr(unsafe.Pointer(&name[0]))),
-			} {
-				if err != nil {
-					t.Fatal(err)
-				}
-			}
+			ptx := strings.NewReplacer("WORK", handOverWork, "COUNT", handOverCount, "GIVE1", with(way.give, "1"), "GIVE2", with(way.give, "2"),
+				"TAKE1", with(way.take, "1"), "TAKE2", with(way.take, "2")).Replace(handOverKernel)
 			out, n := room[uint32](t, g, 128), uint64(rounds)
-			parameters := [2]unsafe.Pointer{unsafe.Pointer(&out), unsafe.Pointer(&n)}
-			best := time.Hour
-			for range 3 {
-				start := time.Now()
-				if err := g.call("cuLaunchKernel", function, 1, 1, 1, 64, 1, 1, 0, g.stream, uintptr(unsafe.Pointer(&parameters)), 0); err != nil {
-					t.Fatal(err)
-				}
-				if err := g.wait(); err != nil {
-					t.Fatal(err)
-				}
-				best = min(best, time.Since(start))
-			}
+			best := timePTX(t, g, ptx, "handOver", 1, 64, 3, unsafe.Pointer(&out), unsafe.Pointer(&n))
 			for i, v := range get[uint32](t, g, out, 128) {
 				if want := uint32([]int{2 * rounds, 4 * rounds, 0, 0}[i%4]); v != want {
 					t.Fatalf("word %d is %d, want %d", i, v, want)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 	"unsafe"
 )
 
@@ -84,31 +83,9 @@ again:
 // multiprocessor: the best of ten short runs.
 func (p *productBench) measurePeak(e epilogue, products, warps int) float64 {
 	const turns, threads = 2000, 128
-	g := p.d.(*gpu)
-	ptx := append([]byte(e.peakKernel(products, turns)), 0)
-	name := []byte("peak\x00")
-	var module, function uintptr
-	for _, err := range []error{
-		g.call("cuModuleLoadDataEx", uintptr(unsafe.Pointer(&module)), uintptr(unsafe.Pointer(&ptx[0])), 0, 0, 0),
-		g.call("cuModuleGetFunction", uintptr(unsafe.Pointer(&function)), module, uintptr(unsafe.Pointer(&name[0]))),
-	} {
-		if err != nil {
-			p.b.Fatal(err)
-		}
-	}
 	grid := warps * 32 / threads * p.d.properties().multiprocessors
-	parameters := [1]unsafe.Pointer{unsafe.Pointer(&p.pool)}
-	best := 0.0
-	for range 10 {
-		p.wait()
-		start := time.Now()
-		if err := g.call("cuLaunchKernel", function, uintptr(grid), 1, 1, threads, 1, 1, 0, g.stream, uintptr(unsafe.Pointer(&parameters)), 0); err != nil {
-			p.b.Fatal(err)
-		}
-		p.wait()
-		best = max(best, 2*16*8*32*float64(products*turns)*float64(grid*threads/32)/time.Since(start).Seconds())
-	}
-	return best
+	best := timePTX(p.b, p.d.(*gpu), e.peakKernel(products, turns), "peak", grid, threads, 10, unsafe.Pointer(&p.pool))
+	return 2 * 16 * 8 * 32 * float64(products*turns) * float64(grid*threads/32) / best.Seconds()
 }
 
 // BenchmarkPeak prints what the instruction reaches with nothing but what the formats make necessary, by how many warps a
