@@ -66,7 +66,7 @@ done
 
 # bench SHAPE TYPE ARGUMENT... adds a benchmark's lines to bench.csv.
 bench() {
-	local name=bench-$1-$2-$4
+	local name=bench-$1-$2-$4-${10:-f16}
 	part "$name" 60 "$folder/orthrus" bench -b cuda -r 3 --limits -o csv --shape "$1" --type "$2" "${@:3}"
 	cat "$out/$name.log" >>"$out/bench.csv"
 	rm "$out/$name.log"
@@ -76,6 +76,9 @@ for shape in 8b 1.7b; do
 	for type in q4_k_m q8_0; do
 		bench $shape $type -d 512 --pp 4096 --tg 32
 		bench $shape $type -d 16384 --pp 0 --tg 0
+		for depth in 512 16384; do
+			bench $shape $type -d $depth --pp 0 --tg 0 --cache-type q8_0
+		done
 	done
 done
 part profile 60 "$folder/cuda.test" -test.v -test.run '^TestProfile$'
@@ -87,16 +90,17 @@ awk -F, '
 	{ sub(/^"[^"]*",/, "machine,") } # has commas
 	$11 == "test" || NF < 19 { next }
 	{ key = $5 " " $6; if (!(key in seen)) { seen[key]; order[++keys] = key }
-	  ms[key, $11] = $13; share[key, $11] = $19; copy = $3; int8 = $4 }
-	function ratio(test, of) { return ms[k, of] ? sprintf("%.2f", ms[k, test] / ms[k, of]) : "-" }
+	  ms[key, $2, $11] = $13; share[key, $2, $11] = $19; copy = $3; int8 = $4 }
+	function ratio(test, of, cache) { return ms[k, cache, of] ? sprintf("%.2f", ms[k, cache, test] / ms[k, cache, of]) : "-" }
 	END {
 		printf "\ncopy %.0f GB/s, int8 by mma.sync %.0f TOPS\n", copy, int8 / 1000
-		printf "%-20s %8s %8s %8s %8s %8s %8s %8s %8s %8s\n", "context 512", "T(1) ms", "of copy", "T(8)", "T(32)", "diff 32", "step 32", "pp t/s", "of int8", "16k step"
+		printf "%-18s %8s %8s %6s %6s %8s %8s %8s %8s %9s %9s\n", "context 512", "T(1) ms", "of copy", "T(8)", "T(32)", "diff 32", "step 32", "pp t/s", "of int8", "16k: f16", "q8_0"
 		for (i = 1; i <= keys; i++) {
 			k = order[i]; one = "ar pass n=1 @ d512"; pp = "pp4096 @ d512"; step = "step n=32 @ d"
-			printf "%-20s %8.3f %7.1f%% %8s %8s %8s %8s %8.0f %7.1f%% %8s\n", k, ms[k, one], 100 * share[k, one],
-				ratio("ar pass n=8 @ d512", one), ratio("ar pass n=32 @ d512", one), ratio("diffusion pass n=32 @ d512", one),
-				ratio(step "512", one), ms[k, pp] ? 4096000 / ms[k, pp] : 0, 100 * share[k, pp], ratio(step "512", step "16384")
+			printf "%-18s %8.3f %7.1f%% %6s %6s %8s %8s %8.0f %7.1f%% %9s %9s\n", k, ms[k, "f16", one], 100 * share[k, "f16", one],
+				ratio("ar pass n=8 @ d512", one, "f16"), ratio("ar pass n=32 @ d512", one, "f16"), ratio("diffusion pass n=32 @ d512", one, "f16"),
+				ratio(step "512", one, "f16"), ms[k, "f16", pp] ? 4096000 / ms[k, "f16", pp] : 0, 100 * share[k, "f16", pp],
+				ratio(step "512", step "16384", "f16"), ratio(step "512", step "16384", "q8_0")
 		}
 	}' "$out/bench.csv"
 echo
