@@ -36,23 +36,28 @@ __device__ inline uint8 *actAt(const Acts &a, int row, int group) {
 // storeActs stores 256 values of a row, those from 256 * group on. The whole warp calls it: lane l brings the values 8l to
 // 8l+7 of the group, and 0 for those beyond the row's width.
 __device__ inline void storeActs(const Acts &a, int row, int group, const float (&x)[8]) {
-	const int lane = laneId(), lanes = a.form == form256 ? 32 : 4; // lanes share a scale
+	const int lane = laneId();
 	// Without its sign bit a float orders like an integer, NaNs above infinity.
 	uint32 bits = 0;
 	for (int i = 0; i < 8; i++) bits = larger(bits, bitsOf(x[i]) & 0x7fffffff);
-	for (int mask = 1; mask < lanes; mask *= 2) bits = larger(bits, shuffleXor(bits, mask));
+	for (int mask = 1; mask < 4; mask *= 2) bits = larger(bits, shuffleXor(bits, mask)); // of 32 values
+	if (a.form == form256)
+		for (int mask = 4; mask < 32; mask *= 2) bits = larger(bits, shuffleXor(bits, mask));
 	const float peak = floatOf(bits), inverse = 127.0f / peak;
 	const bool valid = peak <= maxFloat && inverse <= maxFloat;
 
 	uint32 words[2] = {};
 	int32 sum = 0;
-	if (valid)
+	if (valid) {
+		// Beside 1.5 * 2^23 the last bit of a float weighs 1: the sum rounds to an integer and has its low bits.
+		uint32 q[8];
 		for (int i = 0; i < 8; i++) {
-			// Beside 1.5 * 2^23 the last bit of a float weighs 1, so that the sum rounds to an integer.
-			const int32 q = int32(bitsOf(x[i] * inverse + 12582912.0f) - 0x4b400000);
-			words[i / 4] |= uint32(q & 255) << 8 * (i % 4);
-			sum += q;
+			q[i] = bitsOf(x[i] * inverse + 12582912.0f);
+			sum += int32(q[i] - 0x4b400000);
 		}
+		for (int j = 0; j < 2; j++)
+			words[j] = permute(permute(q[4 * j], q[4 * j + 1], 0x40), permute(q[4 * j + 2], q[4 * j + 3], 0x40), 0x5410);
+	}
 	const float scale = valid ? peak / 127.0f : 0;
 
 	uint8 *record = actAt(a, row, group);
@@ -75,6 +80,20 @@ __device__ inline void storeActs(const Acts &a, int row, int group, const float 
 	if (lane < actRows) reinterpret_cast<float *>(record + actSums + 64 * lane + r / 2 * 16)[2 + r % 2] = scale;
 }
 
+// Values 8l to 8l+7 of a group of 256 are lane l's, as storeActs wants them. width is a multiple of 8 or the rest is read
+// value by value.
+__device__ inline void loadGroup(const float *row, int group, int width, float (&x)[8]) {
+	int at = actGroup * group + 8 * laneId();
+	if (at + 8 <= width && width % 4 == 0) {
+		for (int h = 0; h < 2; h++) {
+			Bytes16 b = *reinterpret_cast<const Bytes16 *>(row + at + 4 * h);
+			for (int i = 0; i < 4; i++) x[4 * h + i] = floatOf(b.w[i]);
+		}
+	} else {
+		for (int i = 0; i < 8; i++) x[i] = at + i < width ? row[at + i] : 0;
+	}
+}
+
 struct QuantizeArgs {
 	Acts dst;
 	const float *src; // [rows][k]
@@ -88,10 +107,7 @@ extern "C" __global__ void quantize(QuantizeArgs a) {
 	const float *src = a.src + int64(row) * a.dst.k;
 	for (int group = warpId(); group < a.dst.groups; group += blockDim.x / 32) {
 		float x[8];
-		for (int i = 0; i < 8; i++) {
-			const int k = actGroup * group + 8 * laneId() + i;
-			x[i] = k < a.dst.k ? src[k] : 0;
-		}
+		loadGroup(src, group, a.dst.k, x);
 		storeActs(a.dst, row, group, x);
 	}
 }

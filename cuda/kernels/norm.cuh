@@ -1,20 +1,7 @@
 #pragma once
 #include "act.cuh"
 
-// Values 8l to 8l+7 of a group of 256 are lane l's, as storeActs wants them. width is a multiple of 8 or the rest is read
-// value by value.
-__device__ inline void loadGroup(const float *row, int group, int width, float (&x)[8]) {
-	int at = actGroup * group + 8 * laneId();
-	if (at + 8 <= width && width % 4 == 0) {
-		for (int h = 0; h < 2; h++) {
-			Bytes16 b = *reinterpret_cast<const Bytes16 *>(row + at + 4 * h);
-			for (int i = 0; i < 4; i++) x[4 * h + i] = floatOf(b.w[i]);
-		}
-	} else {
-		for (int i = 0; i < 8; i++) x[i] = at + i < width ? row[at + i] : 0;
-	}
-}
-
+// storeGroup stores what loadGroup loads.
 __device__ inline void storeGroup(float *row, int group, int width, const float (&x)[8]) {
 	int at = actGroup * group + 8 * laneId();
 	if (at + 8 <= width && width % 4 == 0) {
