@@ -41,6 +41,9 @@ func rotations(d device, s *state, rows int) error {
 
 const headWarps = 4
 
+// manyHeads is the number of rows from which on a warp takes a head of eight; below, warps would be too few.
+var manyHeads = 256
+
 type headsArgs struct {
 	control, angles           pointer
 	q, k, v                   pointer
@@ -74,8 +77,11 @@ func heads(d device, s *state, layer int, q, k, v matrix, qNorm, kNorm pointer, 
 	if !store {
 		a.block = 1
 	}
-	blocks := ceil(q.rows*(s.Heads+2*s.KVHeads), headWarps)
-	return launch(d, "heads", [3]int{blocks, 1, 1}, 32*headWarps, 0, &a)
+	kernel, parts := "heads", q.rows
+	if s.HeadDim == 128 && c.t == cacheF16 && q.rows >= manyHeads {
+		kernel, parts = "heads8", ceil(q.rows, 8)+1 // the first may begin in the middle
+	}
+	return launch(d, kernel, [3]int{ceil(parts*(s.Heads+2*s.KVHeads), headWarps), 1, 1}, 32*headWarps, 0, &a)
 }
 
 // splits is struct Splits of attention.cuh: how a row's keys are cut.

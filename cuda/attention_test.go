@@ -204,6 +204,36 @@ func TestAttention(t *testing.T) {
 	}
 }
 
+// TestHeads: queries, keys and values have the same bits row by row and eight rows at a time, from any position on.
+func TestHeads(t *testing.T) {
+	defer func(n int) { manyHeads = n }(manyHeads)
+	const most = 80
+	g := engine.Geometry{Heads: 6, KVHeads: 2, HeadDim: 128, Cache: gguf.F16, Rows: most, Context: most + 71}
+	for _, rows := range []int{3, 66, most} {
+		for _, pos := range []int{0, 5, 71} {
+			for _, block := range []bool{false, true} {
+				d := testDevice(t)
+				var made [2][]byte
+				for i := range made {
+					manyHeads = []int{1, most + 1}[i]
+					a := newAttention(t, d, g, rand.New(rand.NewPCG(1, 2)))
+					spans := []span{{a.queries, int64(a.KVHeads) * a.queryBytes(rows)}, {a.block.at, a.block.bytes()}, {a.cache.at, a.cache.bytes()}}
+					for _, s := range spans {
+						a.check(d.upload(s.at, make([]byte, s.bytes)))
+					}
+					a.store(1, pos, rows, block)
+					for _, s := range spans {
+						made[i] = append(made[i], get[byte](t, d, s.at, int(s.bytes))...)
+					}
+				}
+				if !bytes.Equal(made[0], made[1]) {
+					t.Errorf("%d rows at %d, block %v: other bits", rows, pos, block)
+				}
+			}
+		}
+	}
+}
+
 func float64s(x []float32) []float64 {
 	y := make([]float64, len(x))
 	for i, v := range x {

@@ -21,6 +21,7 @@ var parameters = map[string]any{
 	"norm":             normArgs{},
 	"gate":             gateArgs{},
 	"heads":            headsArgs{},
+	"heads8":           headsArgs{},
 	"rotations":        rotationArgs{},
 	"session":          sessionArgs{},
 	"merge":            mergeArgs{},

@@ -4,6 +4,7 @@ package cuda
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -178,7 +179,7 @@ func BenchmarkAttentionSplits(b *testing.B) {
 	}
 }
 
-// BenchmarkSmall prints microseconds of the small operations in a graph.
+// BenchmarkSmall prints microseconds of the small operations in a graph, and of the heads of prompts by either kernel.
 func BenchmarkSmall(b *testing.B) {
 	d := testDevice(b)
 	rnd := rand.New(rand.NewPCG(5, 6))
@@ -227,5 +228,28 @@ func BenchmarkSmall(b *testing.B) {
 			show(o.name, func() error { return choose(d, s.control, m, 0, o.draft, false) })
 		}
 		fmt.Println()
+	}
+	defer func(n int) { manyHeads = n }(manyHeads)
+	for _, c := range []struct {
+		t    gguf.Type
+		many int
+	}{{gguf.F16, math.MaxInt}, {gguf.F16, 1}, {gguf.Q8_0, math.MaxInt}} {
+		const most = 1024
+		s, release := attentionBench(b, d, engine.Geometry{Heads: 32, KVHeads: 8, Cache: c.t, Rows: most, Context: most}, most)
+		q, kv := put(b, d, randomFloats(rnd, most*4096)), put(b, d, randomFloats(rnd, most*1024))
+		manyHeads = c.many
+		fmt.Printf("heads, %v, eight rows at a time %v, us:", c.t, c.many == 1)
+		for _, n := range []int{128, 256, most} {
+			for _, err := range []error{seek(d, s.control, 0, nil), rotations(d, s, n)} {
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+			fmt.Printf("  n=%d %.2f", n, perLaunch(b, d, func(int) error {
+				return heads(d, s, 0, matrix{q, n, 4096}, matrix{kv, n, 1024}, matrix{kv, n, 1024}, w, w, true)
+			}))
+		}
+		fmt.Println()
+		release()
 	}
 }

@@ -3,7 +3,7 @@
 #include "cache.cuh"
 #include "control.cuh"
 
-struct Angle {
+struct alignas(8) Angle {
 	float cos, sin;
 };
 
@@ -54,64 +54,98 @@ __device__ inline int64 queryElement(CacheType type, int dim, int query, int i) 
 	return int64(query / 16) * 16 * dim + (product * 32 + lane) * 8 + word * 2 + i % 2;
 }
 
-// A warp takes one head of one row.
-extern "C" __global__ void __launch_bounds__(32 * headWarps) heads(HeadsArgs a) {
-	releaseNext();
-	constexpr int n = maxDim / 32;
-	int lane = laneId(), slots = a.heads + 2 * a.kvHeads;
-	const uint32 index = blockIdx.x * headWarps + warpId();
-	if (index >= uint32(a.rows * slots)) return;
-	const int row = index / uint32(slots), slot = index - row * slots;
-	bool isQuery = slot < a.heads, isKey = !isQuery && slot < a.heads + a.kvHeads;
-	int head = isQuery ? slot : isKey ? slot - a.heads : slot - a.heads - a.kvHeads;
-	const float *src = isQuery ? a.q + (int64(row) * a.heads + head) * a.dim
-	                           : (isKey ? a.k : a.v) + (int64(row) * a.kvHeads + head) * a.dim;
-	const float *norm = isQuery ? a.qNorm : a.kNorm;
-	float x[n] = {}, w[n] = {};
-	for (int c = 0; c < n; c++) {
-		if (32 * c + lane < a.dim) w[c] = norm[32 * c + lane];
-	}
-	awaitBefore();
-	// All that is to be loaded is on its way at once.
-	const int pairs = a.dim / 2, position = a.block ? row : a.control->position + row;
-	Angle angles[n] = {};
-	for (int c = 0; c < n; c++) {
-		int i = 32 * c + lane;
-		if (i >= a.dim) break;
-		x[c] = src[i];
-		angles[c] = a.angles[row * pairs + (i < pairs ? i : i - pairs)];
-	}
-	if (isQuery || isKey) {
-		float sum = 0;
-		for (int c = 0; c < n; c++) sum = fmaf(x[c], x[c], sum);
-		for (int m = 16; m > 0; m /= 2) sum += shuffleXor(sum, m);
-		float s = rsqrtf(sum * reciprocalFast(a.dim) + a.eps);
-		// The other value of a pair is with another lane unless half the head is a multiple of 32.
-		__shared__ float shared[headWarps][maxDim];
-		float *normed = shared[warpId()];
-		for (int c = 0; c < n; c++) {
-			int i = 32 * c + lane;
-			if (i < a.dim) normed[i] = x[c] * s * w[c];
-		}
-		__syncwarp();
-		for (int c = 0; c < n; c++) {
-			int i = 32 * c + lane;
-			if (i >= a.dim) break;
-			Angle r = angles[c];
-			x[c] = i < pairs ? normed[i] * r.cos - normed[i + pairs] * r.sin : normed[i] * r.cos + normed[i - pairs] * r.sin;
-		}
-	}
-	if (isQuery) {
-		const int kvHead = uint32(head) / uint32(a.group), query = row * a.group + head - kvHead * a.group;
-		const int64 first = int64(kvHead) * a.queryRows * a.dim;
-		int64 at = first + queryElement(a.t, a.dim, query, lane);
-		for (int c = 0; c < n; c++, at += a.t == cacheF32 ? 32 : 512) { // to the next chunk
-			if (32 * c + lane >= a.dim) break;
-			float v = x[c] * a.scale;
-			if (a.t == cacheF32) reinterpret_cast<float *>(a.queries)[at] = v;
-			else reinterpret_cast<half *>(a.queries)[at] = halfOf(bounded(v, maxHalf));
-		}
-	} else {
-		storeHead(a.t, isKey, (isKey ? a.keys : a.values) + head * a.headBytes, a.dim, position, x);
+// storeQuery leaves a query where attention reads it: a warp whose lane l has values l, l+32, ..., n of them.
+template <int n> __device__ inline void storeQuery(CacheType type, uint8 *queries, int dim, int query, const float (&x)[n]) {
+	int64 at = queryElement(type, dim, query, laneId());
+	for (int c = 0; c < n; c++, at += type == cacheF32 ? 32 : 512) { // to the next chunk
+		if (32 * c + laneId() >= dim) break;
+		if (type == cacheF32) reinterpret_cast<float *>(queries)[at] = x[c];
+		else reinterpret_cast<half *>(queries)[at] = halfOf(bounded(x[c], maxHalf));
 	}
 }
+
+// headRows has a warp take one head of a row, or of the rows at `together` positions, the first a multiple of that: 8 of an f16
+// cache and maxDim. A fixedDim of 0 is any.
+template <int fixedDim, int together> __device__ inline void headRows(const HeadsArgs &a) {
+	releaseNext();
+	constexpr int n = maxDim / 32;
+	const int lane = laneId(), dim = fixedDim ? fixedDim : a.dim, pairs = dim / 2;
+	const CacheType type = together > 1 ? cacheF16 : a.t;
+	const int slots = a.heads + 2 * a.kvHeads;
+	const uint32 index = blockIdx.x * headWarps + warpId();
+	const int part = index / uint32(slots), slot = index - part * slots;
+	const bool isQuery = slot < a.heads, isKey = !isQuery && slot < a.heads + a.kvHeads;
+	const int head = isQuery ? slot : isKey ? slot - a.heads : slot - a.heads - a.kvHeads, heads = isQuery ? a.heads : a.kvHeads;
+	const int kvHead = isQuery ? uint32(head) / uint32(a.group) : head;
+	const float *src = (isQuery ? a.q : isKey ? a.k : a.v) + head * dim, *norm = isQuery ? a.qNorm : a.kNorm;
+	uint8 *dst = isQuery ? a.queries + int64(kvHead) * a.queryRows * dim * (type == cacheF32 ? 4 : 2)
+	                     : (isKey ? a.keys : a.values) + head * a.headBytes;
+	float w[n] = {};
+	for (int c = 0; c < n; c++)
+		if (32 * c + lane < dim) w[c] = norm[32 * c + lane];
+	awaitBefore();
+	const int position = a.block ? 0 : a.control->position; // of row 0
+	const int first = part * together - position % together;
+	if constexpr (together == 8)
+		if (!isQuery && !isKey && first >= 0 && first + 8 <= a.rows) {
+			// An element of a value at these positions is 16 bytes of the cache.
+			float x[8][n];
+			for (int j = 0; j < 8; j++)
+				for (int c = 0; c < n; c++) x[j][c] = bounded(src[int64(first + j) * heads * dim + 32 * c + lane], maxHalf);
+			for (int c = 0; c < n; c++) {
+				Bytes16 unit;
+				for (int j = 0; j < 4; j++) unit.w[j] = halvesOf(x[2 * j][c], x[2 * j + 1][c]);
+				*reinterpret_cast<Bytes16 *>(dst + element(type, false, dim, position + first, 32 * c + lane).value) = unit;
+			}
+			return;
+		}
+#pragma unroll 1
+	for (int row = first; row < first + together; row++) {
+		if (row < 0 || row >= a.rows) continue;
+		// All that is to be loaded is on its way at once.
+		float x[n] = {};
+		Angle angles[n] = {};
+		for (int c = 0; c < n; c++) {
+			const int i = 32 * c + lane;
+			if (i >= dim) break;
+			x[c] = src[int64(row) * heads * dim + i];
+			angles[c] = a.angles[row * pairs + (i < pairs ? i : i - pairs)];
+		}
+		if (isQuery || isKey) {
+			float sum = 0;
+			for (int c = 0; c < n; c++) sum = fmaf(x[c], x[c], sum);
+			for (int m = 16; m > 0; m /= 2) sum += shuffleXor(sum, m);
+			const float s = rsqrtf(sum * reciprocalFast(dim) + a.eps);
+			for (int c = 0; c < n; c++) x[c] = x[c] * s * w[c];
+			float other[n] = {}; // the pair's other value: with another lane unless half the head is a multiple of 32
+			if constexpr (fixedDim == maxDim) {
+				for (int c = 0; c < n; c++) other[c] = x[(c + n / 2) % n];
+			} else {
+				__shared__ float shared[headWarps][maxDim];
+				float *normed = shared[warpId()];
+				for (int c = 0; c < n; c++)
+					if (32 * c + lane < dim) normed[32 * c + lane] = x[c];
+				__syncwarp();
+				for (int c = 0; c < n; c++)
+					if (const int i = 32 * c + lane; i < dim) other[c] = normed[i < pairs ? i + pairs : i - pairs];
+			}
+			for (int c = 0; c < n; c++) {
+				const Angle r = angles[c];
+				x[c] = x[c] * r.cos + (32 * c + lane < pairs ? -other[c] : other[c]) * r.sin;
+			}
+		}
+		if (isQuery) {
+			for (int c = 0; c < n; c++) x[c] *= a.scale;
+			storeQuery(type, dst, dim, row * a.group + head - kvHead * a.group, x);
+		} else {
+			storeHead(type, isKey, dst, dim, position + row, x);
+		}
+	}
+}
+
+// 48 warps a multiprocessor: an H100 has all of 1,024 rows of 48 heads at once, eight positions each.
+extern "C" __global__ void __launch_bounds__(32 * headWarps, 48 / headWarps) heads(HeadsArgs a) {
+	if (a.dim == maxDim) headRows<maxDim, 1>(a);
+	else headRows<0, 1>(a);
+}
+extern "C" __global__ void __launch_bounds__(32 * headWarps, 48 / headWarps) heads8(HeadsArgs a) { headRows<maxDim, 8>(a); }
