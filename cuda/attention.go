@@ -267,12 +267,13 @@ func (s *state) attendForm(queries int) attendForm {
 	return attendForm{fmt.Sprintf("attend_%s_%d_%d", s.cache.t.name(), s.HeadDim, tiles), 16 * tiles * attendWarps}
 }
 
-// shared is the shared memory of a block: its queries and tiles of keys and values, two of each on tensor cores.
+// shared is the shared memory of a block: its queries and tiles of keys and values, two of each on tensor cores, one of which is of
+// halves and the other as it lies in the cache.
 func (f attendForm) shared(s *state) int {
 	if s.cache.t == cacheF32 {
 		return 4 * (f.queries*s.HeadDim + tileKeys*(2*s.HeadDim+1))
 	}
-	return 2*f.queries*s.HeadDim + 2*2*tileKeys*int(s.cache.rowBytes)
+	return 2*f.queries*s.HeadDim + 2*tileKeys*(2*s.HeadDim+int(s.cache.rowBytes))
 }
 
 // blocks fills the GPU, and no more: a block goes from work to work. If it can, it stays with the same queries.

@@ -2,65 +2,51 @@
 #pragma once
 #include "attention.cuh"
 
+constexpr int tileGroups = tileKeys / groupKeys;
+constexpr float lowest = -1e30f; // a peak below all scores: unlike -infinity it can be taken from that, a hidden key's
+
 // Operands are the second operand of two products for one tile of columns, 8 terms in a lane: halves {0, 1}, {2, 3} of the
 // first product, then of the second.
-struct Operands {
-	half2 b[4];
-};
+using Operands = Bytes16;
 
-// dequantize turns 8 bytes, q+128, and their scales to halves. 0x6400 | u is the half 1024 + u.
-__device__ inline Operands dequantize(uint32 low, uint32 high, const half2 (&scales)[4]) {
-	constexpr half2 offset = 0xe480e480; // -1152, twice
-	Operands o;
-	for (int i = 0; i < 4; i++) {
-		half2 u = permute(i < 2 ? low : high, 0x64646464, i % 2 ? 0x4342 : 0x4140);
-		o.b[i] = mulHalves(addHalves(u, offset), scales[i]);
-	}
-	return o;
+// operands loads those of the four column tiles of a chunk in shared memory.
+__device__ inline void operands(const uint8 *chunk, Operands (&o)[4]) {
+	for (int j = 0; j < 4; j++) o[j] = reinterpret_cast<const Operands *>(chunk)[32 * j + laneId()];
 }
 
-// A group of 32 keys or values in shared memory, its chunks of 32 values of the head.
-template <int chunks, bool q8> struct Group {
-	static constexpr int bytes = chunks * (q8 ? chunkElems + 64 : 2 * chunkElems);
-	const uint8 *at;
+// Q8Chunk is a lane's part of a chunk of q8_0.
+template <bool keys> struct Q8Chunk {
+	Bytes16 bytes[2]; // of two column tiles each
+	Bytes16 scales;   // of keys in two words, one for each column tile; of values one for each term
 
-	// operands gives those of a chunk's four column tiles.
-	__device__ void operands(int chunk, bool keys, Operands (&o)[4]) const {
-		int lane = laneId();
-		const Bytes16 *b = reinterpret_cast<const Bytes16 *>(at) + chunk * (chunkElems / (q8 ? 16 : 8)) + lane;
-		if constexpr (!q8) {
-			for (int j = 0; j < 4; j++) {
-				Bytes16 v = b[32 * j];
-				for (int i = 0; i < 4; i++) o[j].b[i] = v.w[i];
-			}
+	__device__ void load(const uint8 *chunk, const uint8 *chunkScales) {
+		for (int i = 0; i < 2; i++) bytes[i] = reinterpret_cast<const Bytes16 *>(chunk)[32 * i + laneId()];
+		if (keys) {
+			const Bytes8 two = reinterpret_cast<const Bytes8 *>(chunkScales)[laneId() / 4];
+			for (int i = 0; i < 2; i++) scales.w[i] = two.w[i];
 		} else {
-			const uint8 *scales = at + chunks * chunkElems + 64 * chunk;
-			half2 s[4];
-			if (keys) { // one for a column
-				Bytes8 v = *reinterpret_cast<const Bytes8 *>(scales + lane / 4 * 8);
-				for (int i = 0; i < 4; i++) s[i] = permute(v.w[i / 2], 0, i % 2 ? 0x3232 : 0x1010);
-			} else { // one for a term
-				Bytes16 v = *reinterpret_cast<const Bytes16 *>(scales + lane % 4 * 16);
-				for (int i = 0; i < 4; i++) s[i] = v.w[i];
+			scales = reinterpret_cast<const Bytes16 *>(chunkScales)[laneId() % 4];
+		}
+	}
+
+	// store dequantizes. A byte u is q+128, and 0x6400 | u the half 1024 + u.
+	__device__ void store(uint8 *chunk) const {
+		constexpr half2 offset = 0xe480e480; // -1152, twice
+		for (int j = 0; j < 4; j++) {
+			Operands o;
+			for (int i = 0; i < 4; i++) {
+				const half2 u = permute(bytes[j / 2].w[j % 2 * 2 + i / 2], 0x64646464, i % 2 ? 0x4342 : 0x4140);
+				const half2 scale = keys ? permute(scales.w[j / 2], 0, j % 2 ? 0x3232 : 0x1010) : scales.w[i];
+				o.w[i] = mulHalves(addHalves(u, offset), scale);
 			}
-			for (int j = 0; j < 4; j += 2) {
-				Bytes16 v = b[16 * j];
-				for (int i = 0; i < 2; i++) {
-					if (keys) {
-						half2 same[4] = {s[j + i], s[j + i], s[j + i], s[j + i]};
-						o[j + i] = dequantize(v.w[2 * i], v.w[2 * i + 1], same);
-					} else {
-						o[j + i] = dequantize(v.w[2 * i], v.w[2 * i + 1], s);
-					}
-				}
-			}
+			reinterpret_cast<Operands *>(chunk)[32 * j + laneId()] = o;
 		}
 	}
 };
 
 // Rows is a warp's queries, m tiles of 16, and what they have of a split so far. A lane has queries lane/4 and 8 more of
 // every tile.
-template <int chunks, bool q8, int m> struct Rows {
+template <int chunks, int m> struct Rows {
 	static constexpr int dim = 32 * chunks;
 	int seen[m][2];   // keys of the split; none or fewer: the query has no part in it
 	int most, least;  // of seen in the warp, least among those that see any
@@ -91,7 +77,7 @@ template <int chunks, bool q8, int m> struct Rows {
 	__device__ void clear() {
 #pragma unroll
 		for (int i = 0; i < m; i++) {
-			for (int h = 0; h < 2; h++) peak[i][h] = -infinity();
+			for (int h = 0; h < 2; h++) peak[i][h] = lowest;
 			for (int e = 0; e < 4; e++) sum[i][e] = 0;
 			for (int d = 0; d < 4 * chunks; d++)
 				for (int e = 0; e < 4; e++) out[i][d][e] = 0;
@@ -103,12 +89,13 @@ template <int chunks, bool q8, int m> struct Rows {
 		return w.firstQuery + (warpId() * m + i) * 16 + 8 * h + laneId() / 4;
 	}
 
-	// attend adds a tile. queries are the warp's own, in shared memory. Products that add to the same sums stand 8 apart, as one
-	// waits for the one before.
-	__device__ void attend(const Bytes16 *queries, const uint8 *keys, const uint8 *values, int tile) {
+	// attend adds a tile, keys and values as halves. queries are the warp's own, in shared memory. Products that add to the same sums
+	// stand 8 apart, as one waits for the one before.
+	__device__ void attend(const Bytes16 *queries, const uint8 *keys, int tile) {
 		if (tile * tileKeys >= most) return;
-		using Keys = Group<chunks, q8>;
-		constexpr int groups = tileKeys / groupKeys, apart = 2 / m, wide = chunks > 1 ? 2 / m : 1;
+		constexpr int apart = 2 / m, wide = chunks > 1 ? 2 / m : 1;
+		constexpr int chunkBytes = 2 * chunkElems;
+		const uint8 *values = keys + tileGroups * chunks * chunkBytes;
 
 		float s[m][8][4] = {};
 #pragma unroll
@@ -116,14 +103,14 @@ template <int chunks, bool q8, int m> struct Rows {
 			Bytes16 q[m][2];
 			for (int i = 0; i < m; i++)
 				for (int half = 0; half < 2; half++) q[i][half] = queries[((i * chunks + c) * 2 + half) * 32 + laneId()];
-			for (int g = 0; g < groups; g += apart) {
+			for (int g = 0; g < tileGroups; g += apart) {
 				Operands k[apart][4];
-				for (int n = 0; n < apart; n++) Keys{keys + (g + n) * Keys::bytes}.operands(c, true, k[n]);
+				for (int n = 0; n < apart; n++) operands(keys + ((g + n) * chunks + c) * chunkBytes, k[n]);
 				for (int half = 0; half < 2; half++)
 					for (int n = 0; n < apart; n++)
 						for (int j = 0; j < 4; j++)
 							for (int i = 0; i < m; i++)
-								mmaF16(s[i][4 * (g + n) + j], q[i][half].w, k[n][j].b[2 * half], k[n][j].b[2 * half + 1]);
+								mmaF16(s[i][4 * (g + n) + j], q[i][half].w, k[n][j].w[2 * half], k[n][j].w[2 * half + 1]);
 			}
 		}
 		if (least < (tile + 1) * tileKeys) hide(s, tile);
@@ -136,14 +123,14 @@ template <int chunks, bool q8, int m> struct Rows {
 		constexpr half2 ones = 0x3c003c00;
 #pragma unroll
 		for (int c = 0; c < chunks; c += wide)
-			for (int g = 0; g < groups; g++) {
+			for (int g = 0; g < tileGroups; g++) {
 				Operands v[wide][4];
-				for (int n = 0; n < wide; n++) Keys{values + g * Keys::bytes}.operands(c + n, false, v[n]);
+				for (int n = 0; n < wide; n++) operands(values + (g * chunks + c + n) * chunkBytes, v[n]);
 				for (int half = 0; half < 2; half++) {
 					for (int n = 0; n < wide; n++)
 						for (int j = 0; j < 4; j++)
 							for (int i = 0; i < m; i++)
-								mmaF16(out[i][4 * (c + n) + j], p[i][2 * g + half], v[n][j].b[2 * half], v[n][j].b[2 * half + 1]);
+								mmaF16(out[i][4 * (c + n) + j], p[i][2 * g + half], v[n][j].w[2 * half], v[n][j].w[2 * half + 1]);
 					if (c == 0)
 						for (int i = 0; i < m; i++) mmaF16(sum[i], p[i][2 * g + half], ones, ones);
 				}
@@ -170,12 +157,10 @@ template <int chunks, bool q8, int m> struct Rows {
 			float top[2] = {s[i][0][0], s[i][0][2]};
 			for (int n = 0; n < 8; n++)
 				for (int e = n == 0; e < 4; e++) top[e / 2] = fmaxf(top[e / 2], s[i][n][e]);
-			for (int h = 0; h < 2; h++) {
-				top[h] = fmaxf(top[h], shuffleXor(top[h], 1));
-				top[h] = fmaxf(top[h], shuffleXor(top[h], 2));
-			}
 			if (anyLane(top[0] > peak[i][0] + slack || top[1] > peak[i][1] + slack)) {
 				for (int h = 0; h < 2; h++) {
+					top[h] = fmaxf(top[h], shuffleXor(top[h], 1));
+					top[h] = fmaxf(top[h], shuffleXor(top[h], 2));
 					const bool rises = top[h] > peak[i][h] + slack;
 					const float shrink = rises ? exp2Fast(peak[i][h] - top[h]) : 1;
 					if (rises) peak[i][h] = top[h];
@@ -184,10 +169,8 @@ template <int chunks, bool q8, int m> struct Rows {
 						for (int e = 0; e < 2; e++) out[i][d][2 * h + e] *= shrink;
 				}
 			}
-			float zero[2];
-			for (int h = 0; h < 2; h++) zero[h] = peak[i][h] == -infinity() ? 0 : peak[i][h]; // a query that sees no key yet
 			for (int n = 0; n < 8; n++)
-				for (int e = 0; e < 4; e++) s[i][n][e] = exp2Fast(s[i][n][e] - zero[e / 2]);
+				for (int e = 0; e < 4; e++) s[i][n][e] = exp2Fast(s[i][n][e] - peak[i][e / 2]);
 		}
 	}
 
@@ -216,56 +199,97 @@ template <int chunks, bool q8, int m> struct Rows {
 // A block has four warps, so that two blocks with a register file's full share of registers find room on a multiprocessor.
 constexpr int tileWarps = 4, tileThreads = 32 * tileWarps;
 
-// copyBlock starts copying bytes of global to shared memory.
+// copyBlock starts copying bytes of global to shared memory, a run of 512 bytes by a warp after the other: an instruction has room
+// for such distances.
 template <int bytes> __device__ inline void copyBlock(uint8 *to, const uint8 *from) {
-	constexpr int step = 16 * tileThreads;
-	to += 16 * threadIdx.x, from += 16 * threadIdx.x;
+	constexpr int run = 16 * 32, each = bytes / (run * tileWarps), all = each * run * tileWarps;
+	const int at = warpId() * (each * run) + laneId() * 16, last = all + 16 * threadIdx.x;
 #pragma unroll
-	for (int i = 0; i < bytes; i += step)
-		if (i + step <= bytes || i + 16 * int(threadIdx.x) < bytes) copyAsync(to + i, from + i);
+	for (int i = 0; i < each; i++) copyAsync(to + at + i * run, from + at + i * run);
+	if (all < bytes && last < bytes) copyAsync(to + last, from + last);
 }
 
-// copyTile does so with a tile of keys, and the values behind them.
-template <int tileBytes> __device__ inline void copyTile(uint8 *to, const Work &w, int tile) {
-	copyBlock<tileBytes>(to, w.keys + int64(tile) * tileBytes);
-	copyBlock<tileBytes>(to + tileBytes, w.values + int64(tile) * tileBytes);
-}
+// Tiles of keys, and the values behind them, pass through shared memory: one is computed with while the next is on its way. Those of
+// f16 take two places in turn. Those of q8_0 are all copied to one place and dequantized to another, once for all warps.
+template <int chunks, bool q8> struct KeyTiles {
+	static constexpr int groupBytes = chunks * (q8 ? chunkElems + 64 : 2 * chunkElems);
+	static constexpr int copiedBytes = tileGroups * groupBytes, halfBytes = tileGroups * chunks * 2 * chunkElems; // of keys
+	uint8 *const at;
+	int place = q8; // where the next is copied to
+
+	__device__ void fetch(const Work &w, int tile) const {
+		uint8 *to = at + place * (2 * halfBytes);
+		copyBlock<copiedBytes>(to, w.keys + int64(tile) * copiedBytes);
+		copyBlock<copiedBytes>(to + copiedBytes, w.values + int64(tile) * copiedBytes);
+	}
+
+	// take gives the tile that was fetched last, as halves, when it is there and all have used the one before.
+	__device__ const uint8 *take() {
+		waitCopies<0>();
+		__syncthreads();
+		const uint8 *tile = at;
+		if constexpr (q8) {
+			dequantize();
+			__syncthreads();
+		} else {
+			tile += place * (2 * halfBytes);
+			place ^= 1;
+		}
+		return tile;
+	}
+
+	// dequantize does a warp's share. All it loads is on its way before the first is needed.
+	__device__ void dequantize() const {
+		constexpr int all = tileGroups * chunks, each = ceilDiv(all, tileWarps);
+		const int warp = warpId() % tileWarps; // tells the compiler how many there are
+		if (all < tileWarps && warp >= all) return;
+		Q8Chunk<true> keys[each];
+		Q8Chunk<false> values[each];
+		for (int i = 0; i < each; i++) {
+			const int group = (i * tileWarps + warp) / chunks, chunk = (i * tileWarps + warp) % chunks;
+			const uint8 *from = at + 2 * halfBytes + group * groupBytes;
+			const uint8 *bytes = from + chunk * chunkElems, *scales = from + chunks * chunkElems + chunk * 64;
+			keys[i].load(bytes, scales);
+			values[i].load(bytes + copiedBytes, scales + copiedBytes);
+		}
+		for (int i = 0; i < each; i++) {
+			uint8 *to = at + (i * tileWarps + warp) * (2 * chunkElems);
+			keys[i].store(to);
+			values[i].store(to + halfBytes);
+		}
+	}
+};
 
 // copyQueries does so with a block's queries.
 template <int bytes> __device__ inline void copyQueries(uint8 *to, const AttendArgs &a, const Work &w, int dim) {
 	copyBlock<bytes>(to, a.queries + w.kvHead * a.queryBytes + int64(w.firstQuery) * dim * 2);
 }
 
-// attendTiles: a block has some queries in shared memory, 16m for each warp, and tiles of keys and values pass through two
-// stages: one is computed with while the other is filled.
+// attendTiles: a block has some queries in shared memory, 16m for each warp, and tiles of keys and values pass by.
 template <int chunks, bool q8, int m> __device__ inline void attendTiles(const AttendArgs &a, int position, int item, Work w) {
 	constexpr CacheType type = q8 ? cacheQ8 : cacheF16;
-	constexpr int dim = 32 * chunks, tileBytes = tileKeys / groupKeys * Group<chunks, q8>::bytes;
-	constexpr int queryBits = m == 1 ? 6 : 7, queryBytes = 2 * dim << queryBits;
+	constexpr int dim = 32 * chunks, queryBits = m == 1 ? 6 : 7, queryBytes = 2 * dim << queryBits;
 	static_assert(1 << queryBits == 16 * m * tileWarps);
-	uint8 *queries = sharedMemory(), *stages = queries + queryBytes;
-
-	auto fetch = [&](const Work &w, int tile, int stage) { copyTile<tileBytes>(stages + stage * (2 * tileBytes), w, tile); };
-	fetch(w, 0, 0);
+	uint8 *queries = sharedMemory();
+	KeyTiles<chunks, q8> tiles{queries + queryBytes};
+	tiles.fetch(w, 0);
 	copyQueries<queryBytes>(queries, a, w, dim);
 	commitCopies();
 
-	Rows<chunks, q8, m> rows;
-	for (int stage = 0;;) {
+	const Bytes16 *own = reinterpret_cast<const Bytes16 *>(queries) + warpId() * m * chunks * 64;
+	Rows<chunks, m> rows;
+	for (;;) {
 		rows.start(a, w, position);
 		Work next; // found while the first tile is on its way
 		item = find(a, type, queryBits, position, item + gridDim.x, next);
 		for (int tile = 0; tile < w.tiles; tile++) {
-			waitCopies<0>();
-			__syncthreads(); // the tile is there, and all have used the one before
+			const uint8 *keys = tiles.take();
 			if (tile + 1 < w.tiles)
-				fetch(w, tile + 1, stage ^ 1);
+				tiles.fetch(w, tile + 1);
 			else if (item >= 0)
-				fetch(next, 0, stage ^ 1);
+				tiles.fetch(next, 0);
 			commitCopies();
-			const uint8 *keys = stages + stage * (2 * tileBytes);
-			rows.attend(reinterpret_cast<const Bytes16 *>(queries) + warpId() * m * chunks * 64, keys, keys + tileBytes, tile);
-			stage ^= 1;
+			rows.attend(own, keys, tile);
 		}
 		rows.finish(a, w);
 		if (item < 0) return;
@@ -279,7 +303,7 @@ template <int chunks, bool q8, int m> __device__ inline void attendTiles(const A
 	}
 }
 
-// attendMost takes up to m tiles of 16 queries a warp: two, which share what it loads and dequantizes, if there is about as much work
+// attendMost takes up to m tiles of 16 queries a warp: two, which share what is loaded and dequantized, if there is about as much work
 // as blocks even so. Else one, for twice as many warps at work.
 template <int chunks, bool q8, int m> __device__ inline void attendMost(const AttendArgs &a) {
 	releaseNext();
@@ -297,8 +321,8 @@ template <int chunks, bool q8, int m> __device__ inline void attendMost(const At
 	int position = guess(&a.control->position);
 	look(position);
 	if (item >= 0 && !w.block) {
-		using Keys = Group<chunks, q8>;
-		const int64 from = w.from / groupKeys * Keys::bytes, bytes = smaller(w.tiles, 2) * tileKeys / groupKeys * Keys::bytes;
+		constexpr int tileBytes = KeyTiles<chunks, q8>::copiedBytes;
+		const int64 from = int64(w.from / tileKeys) * tileBytes, bytes = smaller(w.tiles, 2) * tileBytes;
 		if (from + bytes <= a.headBytes) {
 			prefetchSpan({w.keys, bytes}, 0, 1);
 			prefetchSpan({w.values, bytes}, 0, 1);

@@ -4,8 +4,8 @@
 #include "attendtile.cuh"
 
 // WholeRows is a warp's queries and what they have of the splits so far.
-template <int chunks, bool q8> struct WholeRows : Rows<chunks, q8, 1> {
-	using Split = Rows<chunks, q8, 1>;
+template <int chunks> struct WholeRows : Rows<chunks, 1> {
+	using Split = Rows<chunks, 1>;
 	float allPeak[2], allSum[2], all[4 * chunks][4];
 
 	__device__ void start(const AttendArgs &a, const Work &w, int position) {
@@ -81,31 +81,28 @@ __device__ inline bool findWhole(const AttendArgs &a, int queryBits, int positio
 template <int chunks, bool q8> __device__ inline void attendWhole(const AttendArgs &a) {
 	releaseNext();
 	awaitBefore();
-	constexpr int dim = 32 * chunks, tileBytes = tileKeys / groupKeys * Group<chunks, q8>::bytes;
-	constexpr int queryBits = 6, queryBytes = 2 * dim << queryBits;
+	constexpr int dim = 32 * chunks, queryBits = 6, queryBytes = 2 * dim << queryBits;
 	static_assert(1 << queryBits == 16 * tileWarps);
 	const int position = a.control->position;
-	uint8 *queries = sharedMemory(), *stages = queries + queryBytes;
+	uint8 *queries = sharedMemory();
+	KeyTiles<chunks, q8> tiles{queries + queryBytes};
 	Work w;
 	int size;
 	for (int item = blockIdx.x; findWhole(a, queryBits, position, item, w, size); item += gridDim.x) {
-		auto fetch = [&](int tile) { copyTile<tileBytes>(stages + tile % 2 * (2 * tileBytes), w, tile); };
 		__syncthreads(); // all are done with the queries and tiles before
-		fetch(0);
+		tiles.fetch(w, 0);
 		copyQueries<queryBytes>(queries, a, w, dim);
 		commitCopies();
-		WholeRows<chunks, q8> rows;
+		WholeRows<chunks> rows;
 		rows.start(a, w, position);
-		const Bytes16 *mine = reinterpret_cast<const Bytes16 *>(queries) + warpId() * chunks * 64;
+		const Bytes16 *own = reinterpret_cast<const Bytes16 *>(queries) + warpId() * chunks * 64;
 		for (int from = 0; from < w.to; from += size) {
 			const int last = pieces(smaller(from + size, w.to), tileKeys);
 			for (int tile = from / tileKeys; tile < last; tile++) {
-				waitCopies<0>();
-				__syncthreads(); // the tile is there, and all have used the one before
-				if (tile + 1 < w.tiles) fetch(tile + 1);
+				const uint8 *keys = tiles.take();
+				if (tile + 1 < w.tiles) tiles.fetch(w, tile + 1);
 				commitCopies();
-				const uint8 *keys = stages + tile % 2 * (2 * tileBytes);
-				rows.attend(mine, keys, keys + tileBytes, tile);
+				rows.attend(own, keys, tile);
 			}
 			rows.close(from);
 		}
