@@ -86,12 +86,15 @@ func launchProducts(d device, in input, add bool, list []product) error {
 }
 
 // fill lists products for a kernel. countOf is the number of pieces of so many rows that the kernel counts in; fill returns
-// that of all products.
+// that of all products, which is the end of those that are not there.
 func fill(to *[maxProducts]productArgs, count *int32, list []product, countOf func(rows int) int) (total int) {
 	*count = int32(len(list))
 	for i, p := range list {
 		total += countOf(p.w.rows)
 		to[i] = productArgs{p.w.at, p.dst.at, int32(p.w.t), int32(p.w.rows), int32(p.dst.cols), int32(total)}
+	}
+	for i := len(list); i < maxProducts; i++ {
+		to[i].end = int32(total)
 	}
 	return total
 }

@@ -157,13 +157,12 @@ func TestFewShapes(t *testing.T) {
 	for _, l := range lists[:2] {
 		for _, n := range []int{1, 13, 30} {
 			for _, warps := range []int{2, 3, 4, 8, 16} {
-				for _, tiles := range []int{1, 2} {
-					s := fewShape{tiles, ceil(n, 8*tiles), warps, 2, tiles == 1 && warps == 8 && quant.FormOf(l.types[0]) == quant.Form256}
-					if tiles > 1 && n <= 8 || s.passes*warps > 16 {
-						continue
-					}
-					l.check(t, fmt.Sprintf("%+v", s), n, func(d device, in input, list []product) error { return fewProducts(d, in.acts, false, list, s) })
+				tiles := min(2, ceil(n, 8))
+				s := fewShape{tiles, ceil(n, 8*tiles), warps, 2, tiles == 1 && warps == 8 && quant.FormOf(l.types[0]) == quant.Form256}
+				if s.passes*warps > 16 {
+					continue
 				}
+				l.check(t, fmt.Sprintf("%+v", s), n, func(d device, in input, list []product) error { return fewProducts(d, in.acts, false, list, s) })
 			}
 		}
 	}

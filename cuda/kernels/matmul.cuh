@@ -23,6 +23,11 @@
 // Weights go straight to registers, which the next step's begin to fill when the last pass over the columns has used this
 // one's: 16 warps have 37 KB under way. To ask for them earlier, in more registers or in the L2 cache, gained nothing on an
 // H100. Activations come from the L1 cache, which weights leave alone.
+//
+// A warp counts its loads under way by six counters, and ptxas has it await all of them before a branch around a loop, and a loop's own
+// loads await those of the round before. Between a step's loads and its products there is neither: the cursor has no loops, and
+// activations of a single tile, for which there are registers, are loaded before the weights. Else what is left to do and the activations
+// would be waited for after the weights.
 #pragma once
 #include "weights.cuh"
 
@@ -53,33 +58,38 @@ template <class Args> __device__ inline const Product &productOf(const Args &a, 
 
 // Cursor walks over the steps of a warp.
 struct Cursor {
-	int tile, step; // tile of the list
-	int product, at; // at counts steps from the product's first
+	int tile, step;     // tile of the list
+	int product, first; // the tile's product, and that one's first tile
 
-	// find finds the product of the tile. A tile has `span` steps in memory.
-	__device__ void find(const ProductsArgs &a, int span) {
-		while (product < a.count && tile >= a.list[product].end) product++;
-		at = (tile - (product > 0 ? a.list[product - 1].end : 0)) * span + step;
+	// find finds the product of the tile: those that are not there have the last one's end.
+	__device__ void find(const ProductsArgs &a) {
+		product = first = 0;
+		for (int i = 0; i < 3; i++)
+			if (tile >= a.list[i].end) product = i + 1, first = a.list[i].end;
 	}
-	__device__ void advance(const ProductsArgs &a, int steps, int span) {
-		step += blockDim.x / 32;
-		at += blockDim.x / 32;
-		if (step < steps) return;
-		for (; step >= steps; step -= steps) {
-			tile += gridDim.x;
-			at += gridDim.x * span - steps;
-		}
-		if (tile >= a.list[product].end) find(a, span);
-	}
+	// at counts steps from the product's first. A tile has `span` steps in memory.
+	__device__ int at(int span) const { return (tile - first) * span + step; }
 };
 
-// Columns is where a lane finds its part of matrix b, in the records of some tiles of 8 activation rows.
-template <int tiles> struct Columns {
-	const uint8 *first; // tile's record
-	int stride;         // to the next tile's
-	__device__ const uint8 *record(int n) const { return first + n * stride; }
-	__device__ Bytes16 chunk(int n, int c, int lane) const {
-		return *reinterpret_cast<const Bytes16 *>(record(n) + 512 * c + 16 * lane);
+// Columns is what a lane takes of some tiles of 8 rows of activations for a step, in units of 16 bytes: all kept by load, or each read when
+// it is asked for.
+template <class Step, int tiles, bool kept> struct Columns {
+	static constexpr int units = Step::units;
+	const uint8 *record; // of the first tile
+	int stride, step, lane;
+	Bytes16 all[kept ? tiles : 1][kept ? units : 1];
+
+	__device__ Bytes16 read(int n, int unit) const {
+		return *reinterpret_cast<const Bytes16 *>(record + n * stride + Step::unitAt(unit, step, lane));
+	}
+	__device__ void load() {
+		if constexpr (kept)
+			for (int n = 0; n < tiles; n++)
+				for (int u = 0; u < units; u++) all[n][u] = read(n, u);
+	}
+	__device__ Bytes16 unit(int n, int u) const {
+		if constexpr (kept) return all[n][u];
+		else return read(n, u);
 	}
 };
 
@@ -87,6 +97,13 @@ template <int tiles> struct Columns {
 struct Step32 {
 	static constexpr int values = 128;
 	static constexpr int perUnit = unitValues / values;
+
+	// Of activations: matrix b, two units, and A of columns 2t, 2t+1.
+	static constexpr int units = 4;
+	__device__ static int unitAt(int unit, int step, int lane) {
+		const int part = step % perUnit;
+		return unit < 2 ? 512 * (2 * part + unit) + 16 * lane : actScales32 + 16 * (actRows * part + 2 * (laneId() % 4) + unit - 2);
+	}
 
 	Chunk32 chunk[2];
 	Head32 head;
@@ -124,11 +141,10 @@ struct Step32 {
 		}
 	};
 
-	template <class T, int tiles>
-	__device__ void multiplyAs(Terms<tiles> &terms, const Columns<tiles> &columns, int lane, int part) const {
+	template <class T, int tiles, class Source> __device__ void multiplyAs(Terms<tiles> &terms, const Source &columns) const {
 		for (int c = 0; c < 2; c++) {
 			Bytes16 b[tiles];
-			for (int n = 0; n < tiles; n++) b[n] = columns.chunk(n, 2 * part + c, lane);
+			for (int n = 0; n < tiles; n++) b[n] = columns.unit(n, c);
 			for (int j = 0; j < 2; j++) {
 				uint32 a[4];
 				T::fragment(chunk[c], j, a);
@@ -142,15 +158,12 @@ struct Step32 {
 			}
 		}
 	}
-	template <int tiles>
-	__device__ void multiply(Terms<tiles> &terms, int format, const Columns<tiles> &columns, int lane, int at) const {
-		const int part = at % perUnit;
-		Bytes16 act[tiles][2]; // A of columns 2t, 2t+1, under way before the others
+	template <int tiles, class Source> __device__ void multiply(Terms<tiles> &terms, int format, const Source &columns) const {
+		Bytes16 act[tiles][2]; // under way before the others
 		for (int n = 0; n < tiles; n++)
-			for (int i = 0; i < 2; i++)
-				act[n][i] = *reinterpret_cast<const Bytes16 *>(columns.record(n) + actScales32 + 16 * (actRows * part + 2 * (laneId() % 4) + i));
-		if (format == typeQ8_0) multiplyAs<Q8_0>(terms, columns, lane, part);
-		else multiplyAs<Q4_0>(terms, columns, lane, part);
+			for (int i = 0; i < 2; i++) act[n][i] = columns.unit(n, 2 + i);
+		if (format == typeQ8_0) multiplyAs<Q8_0>(terms, columns);
+		else multiplyAs<Q4_0>(terms, columns);
 		float weight[2][4]; // D of rows g, g+8
 		for (int i = 0; i < 2; i++)
 			for (int b = 0; b < 4; b++) weight[i][b] = floatOfHalf(half(head.row[i].w[b / 2] >> 16 * (b % 2)));
@@ -168,6 +181,11 @@ struct Step32 {
 struct Step256 {
 	static constexpr int values = 256;
 	static constexpr int perUnit = 1;
+
+	// Of activations: matrix b, four units, then B of 16 values as matrix b, and A of columns 2t, 2t+1.
+	static constexpr int units = 5;
+	__device__ static int unitAt(int unit, int, int lane) { return 512 * unit + 16 * lane; }
+	static_assert(actSums == 4 * 512);
 
 	Chunk256 chunk[4];
 	Head256 head;
@@ -207,10 +225,10 @@ struct Step256 {
 	};
 
 	// dots sums scale * S over the sub-blocks of 32.
-	template <class T, int tiles> __device__ void dotsAs(int32 (&dots)[tiles][4], const Columns<tiles> &columns, int lane) const {
+	template <class T, int tiles, class Source> __device__ void dotsAs(int32 (&dots)[tiles][4], const Source &columns) const {
 		for (int c = 0; c < 4; c++) {
 			Bytes16 b[tiles];
-			for (int n = 0; n < tiles; n++) b[n] = columns.chunk(n, c, lane);
+			for (int n = 0; n < tiles; n++) b[n] = columns.unit(n, c);
 			for (int j = 0; j < 2; j++) {
 				uint32 a[4];
 				T::fragment(chunk[c], j, a);
@@ -225,10 +243,10 @@ struct Step256 {
 		}
 	}
 	// The sub-blocks of q6_k are 16.
-	template <int tiles> __device__ void dotsQ6_K(int32 (&dots)[tiles][4], const Columns<tiles> &columns, int lane) const {
+	template <int tiles, class Source> __device__ void dotsQ6_K(int32 (&dots)[tiles][4], const Source &columns) const {
 		for (int c = 0; c < 4; c++) {
 			Bytes16 b[tiles];
-			for (int n = 0; n < tiles; n++) b[n] = columns.chunk(n, c, lane);
+			for (int n = 0; n < tiles; n++) b[n] = columns.unit(n, c);
 			for (int j = 0; j < 4; j++) {
 				uint32 a[2];
 				Q6_K::fragment(chunk[c], j, a);
@@ -247,25 +265,24 @@ struct Step256 {
 		for (int n = 0; n < tiles; n++)
 			for (int i = 0; i < 4; i++) to[n][i] = float(from[n][i] >> (i < 2 ? lowShift : highShift));
 	}
-	template <int tiles>
-	__device__ void multiply(Terms<tiles> &terms, int format, const Columns<tiles> &columns, int lane, int) const {
+	template <int tiles, class Source> __device__ void multiply(Terms<tiles> &terms, int format, const Source &columns) const {
 		int32 dots[tiles][4] = {};
 		uint32 mins[4] = {};   // as matrix a
-		uint32 sums[tiles][2]; // B of 16 values, as matrix b
+		uint32 sums[tiles][2]; // as matrix b
 		for (int n = 0; n < tiles; n++) {
-			const Bytes16 v = columns.chunk(n, 4, lane);
+			const Bytes16 v = columns.unit(n, 4);
 			for (int i = 0; i < 2; i++) sums[n][i] = v.w[i], terms.act[n][i] = floatOf(v.w[2 + i]);
 		}
 		if (format == typeQ6_K) {
-			dotsQ6_K(dots, columns, lane);
+			dotsQ6_K(dots, columns);
 			unshift<Q6_K::lowShift, Q6_K::highShift>(terms.dots, dots);
 			for (int i = 0; i < 2; i++) terms.d[i] = floatOfHalf(half(head.d >> 16 * i)), terms.dmin[i] = 0;
 		} else {
 			if (format == typeQ4_K) {
-				dotsAs<Q4_K>(dots, columns, lane);
+				dotsAs<Q4_K>(dots, columns);
 				unshift<Q4_K::lowShift, Q4_K::highShift>(terms.dots, dots);
 			} else {
-				dotsAs<Q5_K>(dots, columns, lane);
+				dotsAs<Q5_K>(dots, columns);
 				unshift<Q5_K::lowShift, Q5_K::highShift>(terms.dots, dots);
 			}
 			for (int i = 0; i < 2; i++) {
@@ -274,8 +291,8 @@ struct Step256 {
 			}
 			minFragment(mins, head.row);
 		}
-		// Here and not where the chain goes on: a warp counts its loads under way by six counters, and what waited there for the sums
-		// and scales of activations waited for the next step's weights too, a third of the time.
+		// Here and not where the chain goes on: what waited there for the sums and scales of activations waited for the next step's
+		// weights too, a third of the time.
 		for (int n = 0; n < tiles; n++) {
 			for (int i = 0; i < 4; i++) terms.mins[n][i] = 0;
 			mmaF16(terms.mins[n], mins, sums[n][0], sums[n][1]); // integers below 2^24: exact
@@ -310,7 +327,7 @@ struct Output {
 // fewRows multiplies in passes over 8 * tiles columns. The chains of a pass go from warp to warp together: passes * warps is at
 // most 16, the number of barriers. Blocks take tiles in turn, so any grid does.
 template <class Step, int tiles> __device__ inline void fewRows(const ProductsArgs &a) {
-	const int warps = blockDim.x / 32, warp = shuffle(warpId(), 0), follower = warp + 1 < warps ? warp + 1 : 0;
+	const int warps = blockDim.x / 32, warp = shuffle(warpId(), 0), follower = shuffle(warpId() + 1 < warps ? warpId() + 1 : 0, 0);
 	const int steps = ceilDiv(a.acts.k, Step::values), span = a.acts.groups * Step::perUnit, total = a.list[a.count - 1].end;
 	// The chains lie in shared memory as [tile of all passes][lane], and who has a pass's turn may touch its chains. Only what
 	// comes to be the same by a shuffle is not computed again and again between two barriers, where every cycle counts.
@@ -319,28 +336,44 @@ template <class Step, int tiles> __device__ inline void fewRows(const ProductsAr
 	const int stride = a.acts.groups * actRecord;
 	// Of a single tile, the columns that are no rows take the last row's values: fewer bytes.
 	const int lane = tiles > 1 ? laneId() : 4 * smaller(laneId() / 4, a.acts.rows - 1) + laneId() % 4;
+	const int passes = tiles > 1 ? a.passes : 1;
 
 	releaseNext();
-	Cursor next{int(blockIdx.x), warp, 0, 0};
+	Cursor next{int(blockIdx.x), warp};
 	for (; next.step >= steps; next.step -= steps) next.tile += gridDim.x;
-	next.find(a, span);
+	int tilesOn = 0, stepsOn = warps; // from a step to the warp's next
+	for (; stepsOn >= steps; stepsOn -= steps) tilesOn += gridDim.x;
+	next.find(a);
 	Step step;
-	if (next.tile < total) step.load(a.list[next.product], next.at);
+	if (next.tile < total) step.load(a.list[next.product], next.at(span));
 	// The first step awaits nobody: as if the last warp had been there before.
 #pragma unroll 1
-	for (int pass = 0; warp == warps - 1 && pass < a.passes; pass++) barrierArrive(pass * warps + follower, 64);
+	for (int pass = 0; warp == warps - 1 && pass < passes; pass++) barrierArrive(pass * warps + follower, 64);
 	awaitBefore();
+	constexpr bool ahead = tiles == 1; // there are registers to load the next step's columns with its weights
+	Columns<Step, tiles, ahead> columns;
+	columns.stride = stride, columns.lane = lane;
+	auto loadColumns = [&](int pass, int step) {
+		columns.record = a.acts.at + int64(pass) * tiles * stride + step / Step::perUnit * actRecord, columns.step = step;
+		columns.load();
+	};
+	if (ahead && next.tile < total) loadColumns(0, next.step);
 	while (next.tile < total) {
 		const Cursor item = next;
 		const Product &p = a.list[item.product];
-		next.advance(a, steps, span);
+		next.tile += tilesOn, next.step += stepsOn;
+		if (next.step >= steps) next.tile += gridDim.x, next.step -= steps;
+		if (next.tile != item.tile) next.find(a);
 
 		const bool ends = item.step == steps - 1, last = ends && item.tile + int(gridDim.x) >= total;
-		for (int pass = 0; pass < a.passes; pass++) {
-			const Columns<tiles> columns{a.acts.at + int64(pass) * tiles * stride + item.step / Step::perUnit * actRecord, stride};
+		for (int pass = 0; pass < passes; pass++) {
 			typename Step::template Terms<tiles> terms;
-			step.multiply(terms, p.format, columns, lane, item.at);
-			if (pass == a.passes - 1 && next.tile < total) step.load(a.list[next.product], next.at);
+			if (!ahead) loadColumns(pass, item.step);
+			step.multiply(terms, p.format, columns);
+			if (pass == passes - 1 && next.tile < total) {
+				if (ahead) loadColumns(0, next.step);
+				step.load(a.list[next.product], next.at(span));
+			}
 
 			typename Step::template Terms<tiles>::Link links[tiles];
 			for (int n = 0; n < tiles; n++) links[n] = terms.link(n);
@@ -348,7 +381,7 @@ template <class Step, int tiles> __device__ inline void fewRows(const ProductsAr
 			float acc[tiles][4];
 			uint32 at = chain + pass * tiles * tileBytes, here = pass * warps + warp, there = pass * warps + follower;
 			hold(at), hold(there);
-			auto output = [&](int n) { return Output(a, p, (item.at - item.step) / span, (pass * tiles + n) * actRows); };
+			auto output = [&](int n) { return Output(a, p, item.tile - item.first, (pass * tiles + n) * actRows); };
 			float before[tiles][4] = {};
 			if (ends && a.add)
 				for (int n = 0; n < tiles; n++) output(n).load(before[n]);
