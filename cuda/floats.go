@@ -7,8 +7,8 @@ type floatArgs struct {
 	src     pointer
 	rows, k int32
 	list    [maxProducts]productArgs
-	count   int32
 	add     int32
+	_       int32
 }
 
 // floatProducts multiplies by weights of float types: one row of src by kernels/float.cuh, whose warps take 4 rows of weights, more
@@ -17,7 +17,7 @@ func floatProducts(d device, src matrix, add bool, list []product) error {
 	args := floatArgs{src: src.at, rows: int32(src.rows), k: int32(src.cols), add: flag(add)}
 	if src.rows == 1 {
 		const weightRows, warps = 4, 8
-		groups := fill(&args.list, &args.count, list, func(rows int) int { return ceil(rows, weightRows) })
+		groups := fill(&args.list, list, func(rows int) int { return ceil(rows, weightRows) })
 		return launch(d, "floats", [3]int{ceil(groups, warps), 1, 1}, 32*warps, 0, &args)
 	}
 	const (
@@ -28,7 +28,7 @@ func floatProducts(d device, src matrix, add bool, list []product) error {
 	if src.rows > columns {
 		columns = 16
 	}
-	blocks := fill(&args.list, &args.count, list, func(rows int) int { return ceil(rows, weightRows) })
+	blocks := fill(&args.list, list, func(rows int) int { return ceil(rows, weightRows) })
 	kernel := fmt.Sprintf("floatTiles%d", columns)
 	return launch(d, kernel, [3]int{blocks * ceil(src.rows, columns), 1, 1}, 32*warps, columns*rowBytes, &args)
 }

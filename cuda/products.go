@@ -42,10 +42,8 @@ type productArgs struct {
 type productsArgs struct {
 	acts   actsArgs
 	list   [maxProducts]productArgs
-	count  int32
 	add    int32
 	passes int32
-	_      int32
 }
 
 // products sets every product's dst to in times its weight transposed, or adds to dst. The weights are all of float types, or
@@ -87,8 +85,7 @@ func launchProducts(d device, in input, add bool, list []product) error {
 
 // fill lists products for a kernel. countOf is the number of pieces of so many rows that the kernel counts in; fill returns
 // that of all products, which is the end of those that are not there.
-func fill(to *[maxProducts]productArgs, count *int32, list []product, countOf func(rows int) int) (total int) {
-	*count = int32(len(list))
+func fill(to *[maxProducts]productArgs, list []product, countOf func(rows int) int) (total int) {
 	for i, p := range list {
 		total += countOf(p.w.rows)
 		to[i] = productArgs{p.w.at, p.dst.at, int32(p.w.t), int32(p.w.rows), int32(p.dst.cols), int32(total)}
@@ -141,7 +138,7 @@ func fewShapeOf(d device, a acts, weightTiles int) fewShape {
 
 func fewProducts(d device, a acts, add bool, list []product, s fewShape) error {
 	args := productsArgs{acts: a.args(), add: flag(add), passes: int32(s.passes)}
-	total := fill(&args.list, &args.count, list, tiles)
+	total := fill(&args.list, list, tiles)
 	values := 32
 	if a.form == quant.Form256 {
 		values = 256
@@ -185,7 +182,7 @@ func promptBlocks(a acts, list []product, warps int) (n int) {
 // manyProducts multiplies by more than fewRows rows.
 func manyProducts(d device, a acts, add bool, list []product, warps int) error {
 	args := productsArgs{acts: a.args(), add: flag(add)}
-	fill(&args.list, &args.count, list, func(rows int) int { return ceil(tiles(rows), warps) })
+	fill(&args.list, list, func(rows int) int { return ceil(tiles(rows), warps) })
 	kernel := "prompt32"
 	if a.form == quant.Form256 {
 		kernel = "prompt256"

@@ -3,7 +3,7 @@
 #include "attention.cuh"
 
 constexpr int tileGroups = tileKeys / groupKeys;
-constexpr float lowest = -1e30f; // a peak below all scores: unlike -infinity it can be taken from that, a hidden key's
+constexpr float lowest = -1e30f; // a peak below all scores; a hidden key's, -infinity, stays so less this
 
 // Operands are the second operand of two products for one tile of columns, 8 terms in a lane: halves {0, 1}, {2, 3} of the
 // first product, then of the second.

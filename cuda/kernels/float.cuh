@@ -21,12 +21,13 @@ struct FloatBF16 {
 
 // floatRowBytes is the size of a row of k values.
 template <class T> __device__ inline int64 floatRowBytes(int k) { return int64(ceilDiv(k, 16 * T::values)) * floatChunk; }
+__device__ inline int64 floatRowBytes(int32 format, int k) { return format == typeF32 ? floatRowBytes<FloatF32>(k) : floatRowBytes<FloatF16>(k); }
 
 struct FloatArgs {
 	const float *src; // [rows][k]
 	int32 rows, k;
-	Product list[4]; // end counts groups of 4 rows, or floatTiles' blocks
-	int32 count, add;
+	Product list[maxProducts]; // end counts groups of 4 rows, or floatTiles' blocks
+	int32 add, pad;
 };
 
 constexpr int floatRows = 2; // of weights, that 16 lanes multiply; a warp 4
@@ -55,14 +56,14 @@ template <class T> __device__ inline void floatSums(float (&sum)[floatRows], con
 extern "C" __global__ void __launch_bounds__(256) floats(const __grid_constant__ FloatArgs a) {
 	releaseNext();
 	awaitBefore();
-	const int lastGroup = a.list[a.count - 1].end - 1, own = blockIdx.x * (blockDim.x / 32) + warpId();
+	const int lastGroup = a.list[maxProducts - 1].end - 1, own = blockIdx.x * (blockDim.x / 32) + warpId();
 	int group = smaller(own, lastGroup); // warps beyond the end compute the last group, and store nothing
 	const Product &p = productOf(a, group);
 	const int first = (2 * group + laneId() / 16) * floatRows;
 
 	const uint8 *rows[floatRows];
 	float sum[floatRows] = {};
-	const int64 bytes = p.format == typeF32 ? floatRowBytes<FloatF32>(a.k) : floatRowBytes<FloatF16>(a.k);
+	const int64 bytes = floatRowBytes(p.format, a.k);
 	for (int r = 0; r < floatRows; r++) rows[r] = p.weights + (first + r) * bytes;
 	if (p.format == typeF32) floatSums<FloatF32>(sum, rows, a.src, a.k);
 	else if (p.format == typeF16) floatSums<FloatF16>(sum, rows, a.src, a.k);

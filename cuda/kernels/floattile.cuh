@@ -100,7 +100,7 @@ template <int columns> __device__ inline void tiledFloats(const FloatArgs &a) {
 	const int first = (2 * (block * tiledWarps + warpId()) + laneId() / 16) * tiledRows;
 	const uint8 *rows[tiledRows]; // those beyond the matrix are the last one again
 	float sum[tiledRows][columns] = {};
-	const int64 bytes = p.format == typeF32 ? floatRowBytes<FloatF32>(a.k) : floatRowBytes<FloatF16>(a.k);
+	const int64 bytes = floatRowBytes(p.format, a.k);
 	for (int r = 0; r < tiledRows; r++) rows[r] = p.weights + smaller(first + r, p.rows - 1) * bytes;
 	if (p.format == typeF32) tiledSums<FloatF32, columns>(sum, rows, a, column);
 	else if (p.format == typeF16) tiledSums<FloatF16, columns>(sum, rows, a, column);

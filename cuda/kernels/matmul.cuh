@@ -39,13 +39,13 @@ struct Product {
 	int32 end; // of its tiles (prompt.cuh: of its blocks), counted through the list
 };
 
+constexpr int maxProducts = 4; // of a launch; those that are not there have the last one's end
+
 struct ProductsArgs {
 	Acts acts;
-	Product list[4];
-	int32 count;
+	Product list[maxProducts];
 	int32 add;    // to dst
 	int32 passes; // over the columns, 8 * tiles each
-	int32 pad;
 };
 
 // productOf is the product that has number `index` of what ends count, and makes index one of its own.
@@ -61,10 +61,10 @@ struct Cursor {
 	int tile, step;     // tile of the list
 	int product, first; // the tile's product, and that one's first tile
 
-	// find finds the product of the tile: those that are not there have the last one's end.
+	// find finds the product of the tile.
 	__device__ void find(const ProductsArgs &a) {
 		product = first = 0;
-		for (int i = 0; i < 3; i++)
+		for (int i = 0; i < maxProducts - 1; i++)
 			if (tile >= a.list[i].end) product = i + 1, first = a.list[i].end;
 	}
 	// at counts steps from the product's first. A tile has `span` steps in memory.
@@ -328,7 +328,7 @@ struct Output {
 // most 16, the number of barriers. Blocks take tiles in turn, so any grid does.
 template <class Step, int tiles> __device__ inline void fewRows(const ProductsArgs &a) {
 	const int warps = blockDim.x / 32, warp = shuffle(warpId(), 0), follower = shuffle(warpId() + 1 < warps ? warpId() + 1 : 0, 0);
-	const int steps = ceilDiv(a.acts.k, Step::values), span = a.acts.groups * Step::perUnit, total = a.list[a.count - 1].end;
+	const int steps = ceilDiv(a.acts.k, Step::values), span = a.acts.groups * Step::perUnit, total = a.list[maxProducts - 1].end;
 	// The chains lie in shared memory as [tile of all passes][lane], and who has a pass's turn may touch its chains. Only what
 	// comes to be the same by a shuffle is not computed again and again between two barriers, where every cycle counts.
 	constexpr int tileBytes = 32 * sizeof(Bytes16);
