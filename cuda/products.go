@@ -106,10 +106,14 @@ func flag(v bool) int32 {
 // fewRows is the most rows of activations that kernels/matmul.cuh multiplies by.
 const fewRows = 64
 
-// fewShape is how a product of few rows is divided.
+// fewColumns is how rows of activations are divided: tiles of 8 that a warp computes in a pass, and passes.
+func fewColumns(rows int) (tiles, passes int) {
+	tiles = min(2, ceil(rows, actRows))
+	return tiles, ceil(rows, tiles*actRows)
+}
+
+// fewShape is how weights are divided in a product of few rows.
 type fewShape struct {
-	tiles  int // of 8 columns that a warp computes in a pass
-	passes int
 	warps  int  // of a block; 2 or more
 	blocks int  // on a multiprocessor
 	dense  bool // by the kernel of fewer registers, for one tile of Form256
@@ -118,38 +122,39 @@ type fewShape struct {
 // fewShapeOf divides products of so many tiles of weights, as was fastest on an H100 (BenchmarkShapes). A multiprocessor computes
 // two tiles at a time, or, of an odd number, one by as many warps, if all of them have steps; with the dense kernel three.
 func fewShapeOf(d device, a acts, weightTiles int) fewShape {
-	s := fewShape{tiles: min(2, ceil(a.rows, actRows)), warps: 8, blocks: 2}
-	s.passes = ceil(a.rows, s.tiles*actRows)
+	s := fewShape{warps: 8, blocks: 2}
+	tiles, passes := fewColumns(a.rows)
 	steps := ceil(a.k, 256)
 	if a.form == quant.Form32 {
 		steps = ceil(a.k, 128)
 	}
 	perProcessor := ceil(weightTiles, d.properties().multiprocessors)
 	switch {
-	case s.tiles == 1 && a.form == quant.Form256 && perProcessor > 2:
+	case tiles == 1 && a.form == quant.Form256 && perProcessor > 2:
 		s.dense, s.blocks = true, 3
-	case s.passes > 2:
+	case passes > 2:
 		s.warps, s.blocks = 4, 4
-	case s.passes == 1 && steps >= 16 && perProcessor%2 == 1:
+	case passes == 1 && steps >= 16 && perProcessor%2 == 1:
 		s.warps, s.blocks = 16, 1
 	}
 	return s
 }
 
 func fewProducts(d device, a acts, add bool, list []product, s fewShape) error {
-	args := productsArgs{acts: a.args(), add: flag(add), passes: int32(s.passes)}
+	columns, passes := fewColumns(a.rows)
+	args := productsArgs{acts: a.args(), add: flag(add), passes: int32(passes)}
 	total := fill(&args.list, list, tiles)
 	values := 32
 	if a.form == quant.Form256 {
 		values = 256
 	}
-	kernel := fmt.Sprintf("products%dx%d", values, s.tiles*actRows)
+	kernel := fmt.Sprintf("products%dx%d", values, columns*actRows)
 	if s.dense {
 		kernel += "d"
 	}
 	grid := min(total, s.blocks*d.properties().multiprocessors)
 	const tileBytes = 16 * 8 * 4
-	return launch(d, kernel, [3]int{grid, 1, 1}, 32*s.warps, s.passes*s.tiles*tileBytes, &args)
+	return launch(d, kernel, [3]int{grid, 1, 1}, 32*s.warps, passes*columns*tileBytes, &args)
 }
 
 // promptWarps chooses how many warps a block of kernels/prompt.cuh has. It has as many tiles of rows, and 16 of columns: the larger a

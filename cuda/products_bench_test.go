@@ -219,9 +219,7 @@ func BenchmarkShapes(b *testing.B) {
 			for _, n := range []int{1, 8, 16, 32, 64} {
 				fmt.Printf("%-12s %-5v %2d   ", m.name, t, n)
 				for _, s := range ways {
-					s.tiles = min(2, ceil(n, actRows))
-					s.passes = ceil(n, s.tiles*actRows)
-					if s.passes*s.warps > 16 {
+					if _, passes := fewColumns(n); passes*s.warps > 16 {
 						fmt.Printf(" %8s", "-")
 						continue
 					}

@@ -157,9 +157,9 @@ func TestFewShapes(t *testing.T) {
 	for _, l := range lists[:2] {
 		for _, n := range []int{1, 13, 30} {
 			for _, warps := range []int{2, 3, 4, 8, 16} {
-				tiles := min(2, ceil(n, 8))
-				s := fewShape{tiles, ceil(n, 8*tiles), warps, 2, tiles == 1 && warps == 8 && quant.FormOf(l.types[0]) == quant.Form256}
-				if s.passes*warps > 16 {
+				tiles, passes := fewColumns(n)
+				s := fewShape{warps, 2, tiles == 1 && warps == 8 && quant.FormOf(l.types[0]) == quant.Form256}
+				if passes*warps > 16 {
 					continue
 				}
 				l.check(t, fmt.Sprintf("%+v", s), n, func(d device, in input, list []product) error { return fewProducts(d, in.acts, false, list, s) })
